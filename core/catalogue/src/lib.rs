@@ -1,0 +1,1 @@
+//! The catalogue: single-key compare-and-set records.

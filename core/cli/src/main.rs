@@ -1,0 +1,2 @@
+//! The node and every command, in one binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! From a class path and a name to bytes: order, policy, absent names.

@@ -1,0 +1,1 @@
+//! A Haulier node: sessions, scheduling and workers behind the protocol.

@@ -1,0 +1,1 @@
+//! Generated gRPC code and conversions; the only crate that knows prost.

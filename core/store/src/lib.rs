@@ -1,0 +1,1 @@
+//! Blobs by digest and the life cycle of units over a catalogue.

@@ -1,0 +1,1 @@
+//! A real node on a free port for tests, and the runner of tests/conformance.

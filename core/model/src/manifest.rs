@@ -144,7 +144,8 @@ impl Root {
                 return Err(corrupt("unknown flags"));
             }
             let length = u16::from_le_bytes(reader.array()?);
-            let path = std::str::from_utf8(reader.take(usize::from(length))?).map_err(|_| corrupt("a path is no UTF-8"))?;
+            let path =
+                std::str::from_utf8(reader.take(usize::from(length))?).map_err(|_| corrupt("a path is no UTF-8"))?;
             entries.push(Entry { path: EntryPath::new(path)?, digest, size, executable: flags == 1 });
         }
         if !reader.0.is_empty() {
@@ -272,7 +273,9 @@ mod tests {
 
     #[test]
     fn hostile_paths_are_refused() {
-        for bad in ["", "/etc/passwd", "../x", "a/../../x", "a\\b", "C:/x", "a\0b", "a//b", "./a", "a/.", &"a/".repeat(3000)] {
+        for bad in
+            ["", "/etc/passwd", "../x", "a/../../x", "a\\b", "C:/x", "a\0b", "a//b", "./a", "a/.", &"a/".repeat(3000)]
+        {
             assert_eq!(EntryPath::new(bad).unwrap_err().kind(), ErrorKind::InvalidArgument, "{bad}");
         }
         for good in ["a", "a b/ü#%2e(1).txt", "..a/b..", "META-INF/services/x.Y", "libs-evil/x"] {

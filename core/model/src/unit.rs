@@ -27,8 +27,12 @@ impl FromStr for UnitName {
         if good {
             return Ok(Self(text.into()));
         }
-        Err(Error::new(ErrorKind::InvalidArgument, "read a unit's name", format!("'{}' is no name", text.escape_debug()))
-            .hint("use 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or a digit"))
+        Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "read a unit's name",
+            format!("'{}' is no name", text.escape_debug()),
+        )
+        .hint("use 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or a digit"))
     }
 }
 

@@ -32,7 +32,8 @@ impl Version {
     /// Whether the version may be deployed again with other bytes: `-SNAPSHOT` and `.dev`.
     pub fn is_development(&self) -> bool {
         let lower = self.0.to_ascii_lowercase();
-        lower.ends_with("-snapshot") || lower.split(['.', '-']).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()) == "dev")
+        lower.ends_with("-snapshot")
+            || lower.split(['.', '-']).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()) == "dev")
     }
 
     /// Whether `self` and `other` are the same version, written differently: `1` and `1.0.0`.
@@ -97,8 +98,12 @@ impl FromStr for Version {
         if (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.contains("..") {
             return Ok(Self(text.into()));
         }
-        Err(Error::new(ErrorKind::InvalidArgument, "read a version", format!("'{}' is no version", text.escape_debug()))
-            .hint("use 1 to 128 letters, digits, '.', '_', '+', '-' or '~'"))
+        Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "read a version",
+            format!("'{}' is no version", text.escape_debug()),
+        )
+        .hint("use 1 to 128 letters, digits, '.', '_', '+', '-' or '~'"))
     }
 }
 
@@ -118,7 +123,8 @@ mod tests {
 
     #[test]
     fn order() {
-        let rising = ["1.0.0-rc.1", "1.0.0-rc.2", "1.0.0", "1.9.0-rc.1", "1.9.0-rc.2", "1.9.0", "1.10", "2", "33.0.0-jre"];
+        let rising =
+            ["1.0.0-rc.1", "1.0.0-rc.2", "1.0.0", "1.9.0-rc.1", "1.9.0-rc.2", "1.9.0", "1.10", "2", "33.0.0-jre"];
         for pair in rising.windows(2) {
             assert_eq!(version(pair[0]).order(&version(pair[1])), Ordering::Less, "{pair:?}");
         }

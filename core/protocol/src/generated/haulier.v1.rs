@@ -323,17 +323,6 @@ pub mod cluster_service_client {
     pub struct ClusterServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl ClusterServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> ClusterServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -741,17 +730,6 @@ pub mod module_service_client {
     #[derive(Debug, Clone)]
     pub struct ModuleServiceClient<T> {
         inner: tonic::client::Grpc<T>,
-    }
-    impl ModuleServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
     }
     impl<T> ModuleServiceClient<T>
     where
@@ -1394,17 +1372,6 @@ pub mod deployment_service_client {
     #[derive(Debug, Clone)]
     pub struct DeploymentServiceClient<T> {
         inner: tonic::client::Grpc<T>,
-    }
-    impl DeploymentServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
     }
     impl<T> DeploymentServiceClient<T>
     where
@@ -2275,17 +2242,6 @@ pub mod task_service_client {
     #[derive(Debug, Clone)]
     pub struct TaskServiceClient<T> {
         inner: tonic::client::Grpc<T>,
-    }
-    impl TaskServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
     }
     impl<T> TaskServiceClient<T>
     where

@@ -1,16 +1,12 @@
 //! Generates the protobuf and gRPC code with pure-Rust tools: nobody needs protoc.
-use std::{
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{error::Error, fs, path::PathBuf};
 
 const PROTOS: [&str; 5] = ["cluster", "deployment", "module", "task", "worker"];
 const GENERATED: &str = "core/protocol/src/generated";
 
 /// Writes the generated code, or with `check` compares it with what is committed.
 pub(crate) fn run(check: bool) -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = crate::repository();
     let proto = root.join("proto");
     let files: Vec<PathBuf> = PROTOS.iter().map(|name| proto.join(format!("haulier/v1/{name}.proto"))).collect();
     let descriptors = protox::compile(&files, [&proto])?;

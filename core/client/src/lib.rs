@@ -1,1 +1,40 @@
-//! The native client of Haulier: deploy code and submit tasks to a cluster.
+//! The native client of Haulier: deploy code, submit tasks, read results.
+//!
+//! ```no_run
+//! # async fn f() -> haulier::Result<()> {
+//! use futures_util::StreamExt as _;
+//!
+//! let cluster = haulier::connect("localhost:7440").await?;
+//! let unit = cluster.deploy("pricing", "1.2.0").jar("pricing.jar").send().await?;
+//! let price: i64 = cluster.task(&unit, "com.acme.Price").call(42).await?;
+//! let mut prices = cluster.task(&unit, "com.acme.Price").map::<i64, _>(1..=1000);
+//! while let Some(price) = prices.next().await {
+//!     println!("{}", price?);
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! Every call works from any executor: the connection lives on a [`runtime`] of its own. The bindings of other
+//! languages use [`Cluster::submit`], [`Cluster::cancel`] and [`CodeScope::prepare`], which take and bring bytes.
+
+mod cluster;
+mod code;
+mod options;
+pub mod runtime;
+mod submission;
+
+pub use cluster::{Cluster, NodeInfo};
+pub use code::CodeScope;
+pub use haulier_model::{
+    Codec, DeploymentMode, Digest, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result, Retry, RootKind,
+    Value,
+};
+pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
+pub use options::{ConnectOptions, DEFAULT_PORT};
+pub use submission::{CodeReference, Completion, NodeOutcome, Output, Submission, Target, TaskId};
+
+/// Connects to the node at `address` (`host:port`, or `host` for port 7440), without token and TLS; see
+/// [`ConnectOptions`] for those.
+pub async fn connect(address: impl Into<String>) -> Result<Cluster> {
+    ConnectOptions::new(address).connect().await
+}

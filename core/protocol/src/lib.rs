@@ -6,6 +6,9 @@ pub mod status;
 pub mod tls;
 pub mod values;
 
+/// Encodes and decodes the messages of [`v1`].
+pub use prost::Message;
+
 /// Generated from `proto/haulier/v1` by `cargo xtask codegen`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]
 #[rustfmt::skip]

@@ -1,1 +1,20 @@
-//! Both ends of the link between node and worker.
+//! Both ends of the link between a node and its worker processes.
+//!
+//! The node's end ([`Supervisor`], [`Worker`]) runs on tokio: it starts processes, feeds their slots, and says when one
+//! is lost. The worker's end ([`WorkerProcess`], [`Zygote`]) is plain blocking code for the bindings: it reads tasks,
+//! lets a [`TaskRunner`] run them on the thread that read them, and finds code. Between both stands [`launcher`], which
+//! confines a process before it becomes a JVM or an interpreter.
+//!
+//! This crate must never know gRPC, sessions, scheduling, or what a task's bytes mean.
+
+mod frame;
+pub mod launcher;
+mod node;
+mod process;
+
+pub use haulier_loader::Delegation;
+pub use node::{Answer, CancelReport, Loss, NodeSide, Supervisor, SupervisorOptions, Worker, WorkerId, WorkerSpec};
+pub use process::{
+    Canceller, ChildLinks, ForkRequest, Found, HelloInfo, Task, TaskOutcome, TaskRunner, WorkerClassPath,
+    WorkerProcess, Zygote,
+};

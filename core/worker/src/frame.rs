@@ -1,0 +1,1 @@
+//! Frames: a length (u32, little endian) and a message.

@@ -1,0 +1,133 @@
+# The commands of this repository; `make` lists them.
+#
+# What is needed beforehand: rustc 1.95, a JDK (17 or newer), Maven, CPython 3.11 or newer, gcc, make. Everything else
+# is installed from the package registries, into ~/.cache/haulier and the local Maven repository; nothing is installed
+# in the system. One cargo profile, one target folder, one shape of invocation: nothing is built twice.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(HOME)/.cache/haulier
+CARGO_TARGET_DIR ?= $(CACHE)/target
+HAULIER_DIST ?= $(CARGO_TARGET_DIR)/dist
+VENV := $(CACHE)/venv
+WHEELS := $(CARGO_TARGET_DIR)/wheels
+PYTHON := $(VENV)/bin/python
+MVN := mvn --batch-mode --no-transfer-progress --quiet --file
+export CARGO_TARGET_DIR HAULIER_DIST
+export HAULIER_WHEELS := $(WHEELS)
+export HAULIER_VENV := $(VENV)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+say = @printf '\n== %s\n' "$(1)"
+
+.PHONY: help
+help:  ## Lists the commands.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
+
+## Build ---------------------------------------------------------------------------------------------------------------
+
+.PHONY: build build-rust build-java build-dist build-wheels build-fixtures
+build: build-rust build-java build-dist build-wheels build-fixtures  ## Builds everything: binary, jars, wheels, fixtures.
+	$(call say,Built: $(HAULIER_DIST))
+
+$(VENV)/installed: tests/requirements.txt
+	$(call say,Installing the tools of the build and the tests into $(VENV))
+	python3 -m venv --clear $(VENV)
+	$(PYTHON) -m pip install --quiet --requirement $<
+	@touch $@
+
+build-rust: $(VENV)/installed
+	$(call say,Building the Rust workspace into $(CARGO_TARGET_DIR))
+	cargo build --workspace --all-targets --locked
+
+JAVA_SOURCES := $(shell find java -name target -prune -o -type f -print)
+java/target/installed: $(JAVA_SOURCES) $(wildcard $(CARGO_TARGET_DIR)/debug/libhaulier_jni.so)
+	$(call say,Building the Java modules with Maven and installing them in the local repository)
+	$(MVN) java/pom.xml install -DskipTests
+	@mkdir -p $(@D) && touch $@
+
+build-java: build-rust
+	@$(MAKE) java/target/installed
+
+build-dist: build-rust build-java
+	$(call say,Assembling the distribution folder)
+	cargo xtask dist
+
+build-wheels: build-dist
+	$(call say,Building the wheels haulier and haulier-node into $(WHEELS))
+	tests/install/build_wheels.sh $(PYTHON) $(WHEELS)
+
+build-fixtures: build-java
+	$(call say,Building what the tests deploy)
+	python3 tests/conformance/build_fixtures.py
+
+## Test ----------------------------------------------------------------------------------------------------------------
+
+STAGES := check-codegen check-proto check-tidy check-format check-clippy test-rust test-java test-python \
+          test-conformance test-demo test-readme test-install
+
+.PHONY: test $(STAGES)
+test: build  ## Builds everything and runs all tests of all languages.
+	@python3 .ci/stages.py $(STAGES)
+
+check-codegen:
+	cargo xtask codegen --check
+
+check-proto:
+	$(VENV)/bin/buf lint proto
+
+check-tidy:
+	cargo xtask tidy
+
+check-format:
+	cargo fmt --all --check
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+check-clippy:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+test-rust:
+	cargo test --workspace --locked --no-fail-fast
+
+test-java:
+	mvn --batch-mode --no-transfer-progress --file java/pom.xml verify
+
+test-python:
+	$(PYTHON) -m pytest -q -p no:cacheprovider python/tests
+
+test-conformance:
+	tests/with_node.sh $(PYTHON) tests/conformance/run_python.py
+	tests/with_node.sh $(MVN) tests/conformance/java/pom.xml compile exec:java
+
+test-demo:
+	tests/demo/run.sh
+
+test-readme:
+	python3 tests/readme/run.py
+
+test-install:
+	tests/install/run.sh
+
+## Show ----------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo bench soak clean
+demo: build  ## Shows peer loading and units from Java, Python and Rust on one node.
+	$(call say,The demo)
+	tests/demo/run.sh
+
+bench: build  ## Prints latency, throughput, cold code and idle figures of this machine.
+	$(call say,The benchmark)
+	tests/bench/run.sh
+
+soak: build  ## Repeats the tests of crashes and broken connections for longer.
+	$(call say,The soak)
+	HAULIER_SOAK=1 cargo test --locked --workspace --test restart --test resume --test code_identity
+
+clean:  ## Removes what was built and installed.
+	rm -rf $(CARGO_TARGET_DIR) $(VENV)
+	find java tests -name target -type d -prune -exec rm -rf {} +

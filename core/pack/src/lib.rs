@@ -1,1 +1,34 @@
-//! Reads jars, class files, wheels and folders into manifests; pure functions over bytes and paths.
+//! Reads jars, class files, wheels and folders into roots: what code is, and where its bytes are.
+//!
+//! - [`PackedRoot`] reads a source of a unit, an element of a class path, or an import root of Python.
+//! - [`class_file`] says which classes a class file names; [`closure`] follows such names through roots.
+//! - [`stream`] turns content into the records that travel, and back.
+//!
+//! Everything here is synchronous and knows neither networks, nodes nor sessions. Archives and folders are not trusted:
+//! what is wrong with one is said in an error, and nothing is ever written to a path that one of them names.
+//!
+//! ```no_run
+//! use haulier_pack::{Limits, PackedRoot};
+//!
+//! for root in PackedRoot::read_source("pricing.jar".as_ref(), &Limits::default())? {
+//!     println!("{} {} with {} entries", root.name, root.digest(), root.root.entries.len());
+//! }
+//! # Ok::<(), haulier_model::Error>(())
+//! ```
+
+mod archive;
+pub mod class_file;
+pub mod closure;
+mod content;
+mod deny;
+mod folder;
+mod limits;
+mod packed_root;
+mod paths;
+mod refusal;
+mod source;
+pub mod stream;
+
+pub use deny::DenyList;
+pub use limits::Limits;
+pub use packed_root::PackedRoot;

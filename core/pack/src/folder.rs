@@ -1,0 +1,269 @@
+//! Folders: which files they have, in which order, and their copy.
+//!
+//! Links are followed as long as they stay inside; each folder is read once.
+
+use std::{
+    fs::{DirEntry, FileType},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use haulier_model::{Entry, EntryPath, ErrorKind, Hasher, Result};
+
+use crate::{
+    DenyList,
+    content::{BLOCK_SIZE, Content, PrivateCopy, open, read_file},
+    limits::Budget,
+    paths::{BadEntry, PathSet},
+    refusal,
+};
+
+/// The most folders one in the other. Recursion is this deep, on stacks that may be small.
+const MOST_DEPTH: usize = 128;
+
+/// What is looked for in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    /// Every file.
+    Jvm,
+    /// What can belong to a Python package.
+    Python,
+}
+
+/// A file in a folder.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) path: EntryPath,
+    pub(crate) file: PathBuf,
+}
+
+/// A search through a folder.
+pub(crate) struct Search<'a> {
+    root: PathBuf,
+    flavor: Flavor,
+    deny: &'a DenyList,
+    bad: BadEntry,
+    most: usize,
+    /// The real paths of the folders from the root to the one that is read, to see loops.
+    chain: Vec<PathBuf>,
+    seen: usize,
+    pub(crate) found: Vec<Found>,
+    pub(crate) skipped: Vec<String>,
+}
+
+impl<'a> Search<'a> {
+    /// A search in `root` that stops with `ResourceExhausted` after `most` files and folders.
+    pub(crate) fn new(root: &Path, flavor: Flavor, deny: &'a DenyList, bad: BadEntry, most: usize) -> Result<Self> {
+        let root = root.canonicalize().map_err(|error| refusal::io(root, error))?;
+        Ok(Self { root, flavor, deny, bad, most, chain: Vec::new(), seen: 0, found: Vec::new(), skipped: Vec::new() })
+    }
+
+    /// The folder that is searched, without links.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Finds all files in the folder and below; their paths start with `prefix`.
+    pub(crate) fn everything(&mut self, prefix: &str) -> Result<()> {
+        let root = self.root.clone();
+        self.folder(&root, prefix)
+    }
+
+    /// Finds the file, or all files in the folder, that `item` of the root is.
+    pub(crate) fn item(&mut self, item: &DirEntry) -> Result<()> {
+        self.chain.push(self.root.clone());
+        self.seen = 0;
+        let result = self.visit(item, "");
+        self.chain.clear();
+        result
+    }
+
+    fn folder(&mut self, folder: &Path, path: &str) -> Result<()> {
+        if self.chain.len() >= MOST_DEPTH {
+            return self.bad_entry(format!("'{path}' is deeper than {MOST_DEPTH} folders"));
+        }
+        let items = match folder.read_dir().and_then(Iterator::collect::<std::io::Result<Vec<_>>>) {
+            Ok(items) => items,
+            Err(error) => return self.unreadable(refusal::io(folder, error)),
+        };
+        if self.flavor == Flavor::Python
+            && !path.is_empty()
+            && items.iter().any(|item| item.file_name() == "pyvenv.cfg")
+        {
+            return Ok(());
+        }
+        self.chain.push(folder.to_owned());
+        for item in items {
+            self.visit(&item, path)?;
+        }
+        self.chain.pop();
+        Ok(())
+    }
+
+    fn visit(&mut self, item: &DirEntry, parent: &str) -> Result<()> {
+        self.seen += 1;
+        if self.seen > self.most {
+            return Err(refusal::limit("more files and folders than allowed", self.most as u64));
+        }
+        let name = item.file_name();
+        let Some(name) = name.to_str() else {
+            return self.bad_entry(format!("'{}' is no UTF-8", name.to_string_lossy()));
+        };
+        let separator = if parent.is_empty() { "" } else { "/" };
+        let path = format!("{parent}{separator}{name}");
+        if self.deny.matches(&path) {
+            return Ok(());
+        }
+        let file = item.path();
+        let kind = match item.file_type() {
+            Ok(kind) if kind.is_symlink() => match self.follow(&file, &path) {
+                Ok((file, kind)) => return self.file_or_folder(file, kind, name, path),
+                Err(reason) => return self.bad_entry(reason),
+            },
+            Ok(kind) => kind,
+            Err(error) => return self.unreadable(refusal::io(&file, error)),
+        };
+        self.file_or_folder(file, kind, name, path)
+    }
+
+    fn file_or_folder(&mut self, file: PathBuf, kind: FileType, name: &str, path: String) -> Result<()> {
+        if kind.is_dir() {
+            let left_out = self.flavor == Flavor::Python
+                && (name.starts_with('.') || ["__pycache__", "node_modules", "site-packages"].contains(&name));
+            return if left_out { Ok(()) } else { self.folder(&file, &path) };
+        }
+        if self.flavor == Flavor::Python && (name.ends_with(".pyc") || name.ends_with(".pyo")) {
+            return Ok(());
+        }
+        if !kind.is_file() {
+            return self.bad_entry(format!("'{path}' is no regular file"));
+        }
+        match EntryPath::new(&path) {
+            Ok(path) => self.found.push(Found { path, file }),
+            Err(error) => return self.bad_entry(error.message().to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Where a link leads, or why it is not followed.
+    fn follow(&self, link: &Path, path: &str) -> Result<(PathBuf, FileType), String> {
+        let target = link.canonicalize().map_err(|error| format!("'{path}' is a link to nothing: {error}"))?;
+        if !target.starts_with(&self.root) {
+            return Err(format!("'{path}' is a link that leaves the folder, to '{}'", target.display()));
+        }
+        if self.chain.contains(&target) {
+            return Err(format!("'{path}' is a link to a folder that it is in"));
+        }
+        let metadata = target.metadata().map_err(|error| format!("'{path}' is a link to nothing: {error}"))?;
+        Ok((target, metadata.file_type()))
+    }
+
+    fn bad_entry(&mut self, reason: String) -> Result<()> {
+        if self.bad == BadEntry::Refuse {
+            return Err(refusal::refused(reason));
+        }
+        self.skipped.push(reason);
+        Ok(())
+    }
+
+    fn unreadable(&mut self, error: haulier_model::Error) -> Result<()> {
+        if self.bad == BadEntry::Refuse {
+            return Err(error);
+        }
+        self.skipped.push(error.message().to_owned());
+        Ok(())
+    }
+}
+
+/// Whether the bytes are copied while they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// The files are read again later.
+    Paths,
+    /// The bytes are copied into a temporary file without a name.
+    Copy,
+}
+
+/// Files that were read.
+pub(crate) struct Files {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) content: Content,
+    pub(crate) skipped: Vec<String>,
+}
+
+impl Files {
+    /// Reads files in the order of their paths.
+    pub(crate) fn read(mut found: Vec<Found>, bad: BadEntry, keep: Keep, budget: &mut Budget<'_>) -> Result<Self> {
+        found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        budget.add_entries(found.len())?;
+        let mut copy = match keep {
+            Keep::Paths => None,
+            Keep::Copy => Some(Copying::new()?),
+        };
+        let (mut paths, mut files) = (PathSet::default(), Vec::new());
+        let (mut entries, mut skipped) = (Vec::with_capacity(found.len()), Vec::new());
+        let mut block = vec![0; BLOCK_SIZE];
+        for Found { path, file } in found {
+            let opened = paths.add(&path).map_err(refusal::refused).and_then(|()| open(&file));
+            let (opened, executable) = match opened {
+                Ok(opened) => opened,
+                Err(error) if bad == BadEntry::Skip && error.kind() != ErrorKind::ResourceExhausted => {
+                    skipped.push(error.message().to_owned());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let mut hasher = Hasher::default();
+            if let Some(copy) = &mut copy {
+                copy.begin();
+            }
+            let size = read_file(opened, &file, budget.entry_size(), &mut block, &mut |bytes| {
+                hasher.update(bytes);
+                copy.as_mut().map_or(Ok(()), |copy| copy.write(bytes))
+            })?;
+            budget.add_size(path.as_str(), size)?;
+            entries.push(Entry { path, digest: hasher.finish(), size, executable });
+            files.push(file);
+        }
+        let content = match copy {
+            Some(copy) => Content::Copy(copy.finish()?),
+            None => Content::Files(files),
+        };
+        Ok(Self { entries, content, skipped })
+    }
+}
+
+/// A private copy that is being written.
+struct Copying {
+    file: BufWriter<std::fs::File>,
+    offsets: Vec<u64>,
+    size: u64,
+}
+
+impl Copying {
+    fn new() -> Result<Self> {
+        let file = tempfile::tempfile().map_err(Self::failed)?;
+        Ok(Self { file: BufWriter::with_capacity(256 << 10, file), offsets: Vec::new(), size: 0 })
+    }
+
+    fn begin(&mut self) {
+        self.offsets.push(self.size);
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.size += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(Self::failed)
+    }
+
+    fn finish(self) -> Result<PrivateCopy> {
+        let file = self.file.into_inner().map_err(|error| Self::failed(error.into_error()))?;
+        PrivateCopy::map(file, self.offsets, self.size)
+    }
+
+    fn failed(error: std::io::Error) -> haulier_model::Error {
+        refusal::io(&std::env::temp_dir(), error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

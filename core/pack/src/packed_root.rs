@@ -1,0 +1,146 @@
+//! A root read from disk: its entries, and a way to their bytes.
+
+use std::{borrow::Cow, fmt, io::Write, path::Path};
+
+use haulier_model::{Digest, Result, Root};
+
+use crate::{
+    DenyList, Limits,
+    content::Content,
+    refusal::{self, InOperation},
+    source,
+};
+
+/// A root read from disk: its entries, and a way to their bytes.
+///
+/// The entries and their digests are fixed when it is read; so are the bytes that it gives later, or it gives none.
+pub struct PackedRoot {
+    /// The name in messages: "pricing.jar", "classes", "mypackage". Not part of the identity.
+    pub name: String,
+    /// The entries, in the order of the archive, or sorted by path for a folder.
+    pub root: Root,
+    digest: Digest,
+    /// Indices of the entries, sorted by path.
+    by_path: Box<[u32]>,
+    content: Content,
+    skipped: Vec<String>,
+}
+
+impl PackedRoot {
+    /// Reads what `deploy` takes:
+    /// - a `.jar`, or a `.zip` with classes: one root; jars at any depth of a `.zip` become roots of their own;
+    /// - a folder with classes or jars: one root of all that is no jar, then one for each jar, by path;
+    /// - a `.py` file; a folder with `__init__.py`, which keeps its name as the name of the package; a folder with
+    ///   Python sources but without `__init__.py`, or such a `.zip`, whose content is importable;
+    /// - a `.whl`, laid out as if it were installed.
+    ///
+    /// Entries of jars stay as they are, also jars in jars and `META-INF/versions`. An entry that is not acceptable
+    /// refuses the source. Files of folders are read again for their bytes.
+    ///
+    /// Errors: `NotFound` and `PermissionDenied` for the file itself, `InvalidArgument` with the reason,
+    /// `ResourceExhausted` beyond a limit.
+    pub fn read_source(path: &Path, limits: &Limits) -> Result<Vec<Self>> {
+        source::read_source(path, limits).in_operation(|| format!("read '{}'", path.display()))
+    }
+
+    /// Reads an element of a JVM client's class path: an archive or a folder. A folder is copied into an unlinked
+    /// temporary file, so late reads never see newer bytes; of an archive each read is verified.
+    ///
+    /// What `deny` matches, and entries that cannot travel, are left out; see [`PackedRoot::skipped`]. The limits and
+    /// errors are those of [`PackedRoot::read_source`].
+    pub fn read_class_root(path: &Path, deny: &DenyList, limits: &Limits) -> Result<Self> {
+        source::read_class_root(path, deny, limits).in_operation(|| format!("read class path '{}'", path.display()))
+    }
+
+    /// Reads an import root of a Python client, an element of `sys.path`: each module and package at the top of `dir`,
+    /// with its resources. Left out are hidden folders, `__pycache__`, compiled sources, virtual environments,
+    /// `node_modules`, `site-packages`, folders at the top that cannot be imported or have no source, and what `deny`
+    /// matches. Files are copied as by [`PackedRoot::read_class_root`].
+    pub fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> Result<Self> {
+        source::read_python_root(dir, deny, limits).in_operation(|| format!("read modules in '{}'", dir.display()))
+    }
+
+    pub(crate) fn new(name: String, root: Root, content: Content, skipped: Vec<String>) -> Result<Self> {
+        let count = u32::try_from(root.entries.len())
+            .map_err(|_| refusal::limit("more entries than a root can hold", u64::from(u32::MAX)))?;
+        let mut by_path: Box<[u32]> = (0..count).collect();
+        by_path.sort_unstable_by_key(|index| root.entries[*index as usize].path.as_str());
+        let packed = Self { name, digest: root.digest(), root, by_path, content, skipped };
+        for entry in &packed.root.entries {
+            let path = entry.path.as_str();
+            if packed.starts(path, "/").next().is_some() {
+                return Err(refusal::refused(format!("'{path}' is a file, and a folder of other entries")));
+            }
+        }
+        Ok(packed)
+    }
+
+    /// The identity of the root: the digest of `root.encode()`, computed when it was read.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The index of the entry at `path`, exactly as written.
+    pub fn index_of(&self, path: &str) -> Option<usize> {
+        let found = self.by_path.binary_search_by(|index| self.path(*index).cmp(path)).ok()?;
+        Some(self.by_path[found] as usize)
+    }
+
+    /// The bytes of an entry, as its digest says; mapped where they are a private copy, read and verified otherwise.
+    ///
+    /// Errors: `SessionLost` with "SnapshotGone" if the file changed since; `InvalidArgument` for an unknown index.
+    pub fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>> {
+        let entry = self
+            .root
+            .entries
+            .get(index)
+            .ok_or_else(|| refusal::refused(format!("no entry {index}, there are {}", self.root.entries.len())));
+        entry.and_then(|entry| self.content.bytes(index, entry)).in_operation(|| format!("read from {}", self.name))
+    }
+
+    /// Writes the bytes of an entry to `out` in parts, for entries that should not be in memory at once. If it fails,
+    /// for the reasons of [`PackedRoot::bytes`] or of `out`, what was written is worth nothing.
+    pub fn copy_to(&self, index: usize, out: &mut dyn Write) -> Result<()> {
+        let entry = self
+            .root
+            .entries
+            .get(index)
+            .ok_or_else(|| refusal::refused(format!("no entry {index}, there are {}", self.root.entries.len())));
+        entry
+            .and_then(|entry| self.content.copy_to(index, entry, out))
+            .in_operation(|| format!("read from {}", self.name))
+    }
+
+    /// What was left out because it cannot travel, each with the reason; not what the deny list matched.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// The indices of the entries whose paths start with `prefix` and then `rest`, sorted by path.
+    pub(crate) fn starts<'a>(&'a self, prefix: &'a str, rest: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let first = self.by_path.partition_point(|index| {
+            let path = self.path(*index).as_bytes();
+            let (head, tail) = path.split_at(path.len().min(prefix.len()));
+            head.cmp(prefix.as_bytes()).then_with(|| tail.cmp(rest.as_bytes())).is_lt()
+        });
+        self.by_path[first..]
+            .iter()
+            .take_while(move |index| self.path(**index).strip_prefix(prefix).is_some_and(|tail| tail.starts_with(rest)))
+            .map(|index| *index as usize)
+    }
+
+    fn path(&self, index: u32) -> &str {
+        self.root.entries[index as usize].path.as_str()
+    }
+}
+
+impl fmt::Debug for PackedRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackedRoot")
+            .field("name", &self.name)
+            .field("kind", &self.root.kind)
+            .field("digest", &self.digest)
+            .field("entries", &self.root.entries.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,238 @@
+//! What a path is: a jar, a zip, a wheel, a folder of classes, a Python package; and its roots.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+use haulier_model::{Entry, ErrorKind, Result, Root, RootKind};
+
+use crate::{
+    DenyList, Limits, PackedRoot,
+    archive::{Archive, Opened, Opening, place_as_is, place_in_wheel},
+    content::{self, Content},
+    folder::{Files, Flavor, Found, Keep, Search},
+    limits::Budget,
+    paths::BadEntry,
+    refusal,
+};
+
+/// Left out of every deployed folder.
+const NEVER_DEPLOYED: &str = ".git";
+
+pub(crate) fn read_source(path: &Path, limits: &Limits) -> Result<Vec<PackedRoot>> {
+    let metadata = path.metadata().map_err(|error| refusal::io(path, error))?;
+    let mut budget = Budget::new(limits);
+    if metadata.is_dir() {
+        return read_folder(path, limits, &mut budget);
+    }
+    let name = name_of(path);
+    let extension = Path::new(&name).extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let read = |place, budget: &mut Budget<'_>| {
+        let none = DenyList::none();
+        Archive::open(content::open(path)?.0, &Opening { deny: &none, bad: BadEntry::Refuse, place }, budget)
+    };
+    match extension.as_str() {
+        "jar" => Ok(vec![of_archive(name, RootKind::Jvm, read(place_as_is, &mut budget)?)?]),
+        "zip" => read_zip(name, read(place_as_is, &mut budget)?, &mut budget),
+        "whl" => Ok(vec![of_archive(name, RootKind::Python, read(place_in_wheel, &mut budget)?)?]),
+        "py" => read_module(path, name, &mut budget),
+        _ => Err(nothing(&format!("'{name}' is no jar, zip, wheel, folder or Python file"))),
+    }
+}
+
+pub(crate) fn read_class_root(path: &Path, deny: &DenyList, limits: &Limits) -> Result<PackedRoot> {
+    let metadata = path.metadata().map_err(|error| refusal::io(path, error))?;
+    let mut budget = Budget::new(limits);
+    let name = name_of(path);
+    if !metadata.is_dir() {
+        let opening = Opening { deny, bad: BadEntry::Skip, place: place_as_is };
+        return of_archive(name, RootKind::Jvm, Archive::open(content::open(path)?.0, &opening, &mut budget)?);
+    }
+    let mut search = Search::new(path, Flavor::Jvm, deny, BadEntry::Skip, limits.entries)?;
+    search.everything("")?;
+    of_search(name, RootKind::Jvm, search, BadEntry::Skip, Keep::Copy, &mut budget)
+}
+
+pub(crate) fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> Result<PackedRoot> {
+    let mut budget = Budget::new(limits);
+    let mut search = Search::new(dir, Flavor::Python, deny, BadEntry::Skip, limits.entries)?;
+    let root = search.root().to_owned();
+    let items = root.read_dir().map_err(|error| refusal::io(&root, error))?;
+    for item in items {
+        let item = item.map_err(|error| refusal::io(&root, error))?;
+        let name = item.file_name();
+        let Some(name) = name.to_str().filter(|name| importable(name)) else { continue };
+        let before = search.found.len();
+        let read = search.item(&item);
+        let sources = search.found[before..].iter().any(|found| is_python(found.path.as_str()));
+        match read {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted && !sources => {
+                search.skipped.push(format!("'{name}': {}", error.message()));
+                search.found.truncate(before);
+            }
+            Err(error) => return Err(error.context("folder", name)),
+            Ok(()) if !sources && !is_extension(name) => search.found.truncate(before),
+            Ok(()) => {}
+        }
+    }
+    of_search(name_of(dir), RootKind::Python, search, BadEntry::Skip, Keep::Copy, &mut budget)
+}
+
+/// A zip: its classes or Python sources, and its jars, which become roots of their own.
+fn read_zip(name: String, mut zip: Opened, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
+    let mut jars = Vec::new();
+    for (index, entry) in zip.entries.iter().enumerate().filter(|(_, entry)| is_jar(entry.path.as_str())) {
+        let jar = unpack(&zip.archive, index)?;
+        let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is };
+        let opened = Archive::open(jar, &opening, budget).map_err(|error| error.context("jar", entry.path.as_str()))?;
+        jars.push(of_archive(entry.path.as_str().to_owned(), RootKind::Jvm, opened)?);
+    }
+    zip.retain(|entry| !is_jar(entry.path.as_str()));
+    let has = |ends: fn(&str) -> bool| zip.entries.iter().any(|entry| ends(entry.path.as_str()));
+    let kind = if jars.is_empty() && has(is_python) && !has(is_class) { RootKind::Python } else { RootKind::Jvm };
+    let mut roots = Vec::new();
+    if !zip.entries.is_empty() || jars.is_empty() {
+        roots.push(of_archive(name, kind, zip)?);
+    }
+    roots.append(&mut jars);
+    Ok(roots)
+}
+
+/// Writes an entry to a temporary file without a name.
+fn unpack(archive: &Archive, index: usize) -> Result<File> {
+    let failed = |error| refusal::io(&std::env::temp_dir(), error);
+    let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
+    archive.extract(index, &mut |bytes| file.write_all(bytes).map_err(failed))?;
+    file.into_inner().map_err(|error| failed(error.into_error()))
+}
+
+/// A single Python file: a module.
+fn read_module(path: &Path, name: String, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
+    let found = Found { path: haulier_model::EntryPath::new(&name)?, file: path.to_owned() };
+    let files = Files::read(vec![found], BadEntry::Refuse, Keep::Paths, budget)?;
+    Ok(vec![of_files(name, RootKind::Python, files)?])
+}
+
+fn read_folder(path: &Path, limits: &Limits, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
+    let name = name_of(path);
+    let deny = DenyList::new([NEVER_DEPLOYED])?;
+    let search = |flavor| Search::new(path, flavor, &deny, BadEntry::Refuse, limits.entries);
+    if path.join("__init__.py").is_file() {
+        let mut python = search(Flavor::Python)?;
+        python.everything(&name)?;
+        return Ok(vec![of_search(name, RootKind::Python, python, BadEntry::Refuse, Keep::Paths, budget)?]);
+    }
+    // What is in a virtual environment, or a link in one, must not decide what the folder is.
+    let mut probe = Search::new(path, Flavor::Python, &deny, BadEntry::Skip, limits.entries)?;
+    probe.everything("")?;
+    if has(&probe, is_python) && !has(&probe, is_class) && !has(&probe, is_jar) {
+        let mut python = search(Flavor::Python)?;
+        python.everything("")?;
+        return Ok(vec![of_search(name, RootKind::Python, python, BadEntry::Refuse, Keep::Paths, budget)?]);
+    }
+    let mut classes = search(Flavor::Jvm)?;
+    classes.everything("")?;
+    if !has(&classes, is_class) && !has(&classes, is_jar) {
+        return Err(nothing("it has no class, jar or Python source"));
+    }
+    of_class_folder(name, classes, budget)
+}
+
+/// A folder for the JVM: first what is no jar, then each jar by path.
+fn of_class_folder(name: String, all: Search<'_>, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
+    let (mut jars, files): (Vec<Found>, Vec<Found>) =
+        all.found.into_iter().partition(|found| is_jar(found.path.as_str()));
+    jars.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    let mut roots = Vec::new();
+    if !files.is_empty() {
+        roots.push(of_files(name, RootKind::Jvm, Files::read(files, BadEntry::Refuse, Keep::Paths, budget)?)?);
+    }
+    for jar in jars {
+        let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is };
+        let opened = Archive::open(content::open(&jar.file)?.0, &opening, budget)
+            .map_err(|error| error.context("jar", jar.path.as_str()))?;
+        roots.push(of_archive(jar.path.as_str().to_owned(), RootKind::Jvm, opened)?);
+    }
+    Ok(roots)
+}
+
+fn has(search: &Search<'_>, ends: fn(&str) -> bool) -> bool {
+    search.found.iter().any(|found| ends(found.path.as_str()))
+}
+
+fn of_search(
+    name: String,
+    kind: RootKind,
+    mut search: Search<'_>,
+    bad: BadEntry,
+    keep: Keep,
+    budget: &mut Budget<'_>,
+) -> Result<PackedRoot> {
+    let mut files = Files::read(std::mem::take(&mut search.found), bad, keep, budget)?;
+    search.skipped.append(&mut files.skipped);
+    files.skipped = search.skipped;
+    of_files(name, kind, files)
+}
+
+fn of_files(name: String, kind: RootKind, files: Files) -> Result<PackedRoot> {
+    of_content(name, kind, files.entries, files.content, files.skipped)
+}
+
+fn of_archive(name: String, kind: RootKind, opened: Opened) -> Result<PackedRoot> {
+    of_content(name, kind, opened.entries, Content::Archive(opened.archive), opened.skipped)
+}
+
+fn of_content(
+    name: String,
+    kind: RootKind,
+    entries: Vec<Entry>,
+    content: Content,
+    skipped: Vec<String>,
+) -> Result<PackedRoot> {
+    PackedRoot::new(name, Root { kind, entries }, content, skipped)
+}
+
+/// The last part of the path, also for `.` and `..`.
+fn name_of(path: &Path) -> String {
+    let real = || path.canonicalize().ok().and_then(|real| Some(real.file_name()?.to_string_lossy().into_owned()));
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).or_else(real).unwrap_or_else(|| "root".to_owned())
+}
+
+fn is_jar(path: &str) -> bool {
+    ends(path, "jar")
+}
+
+fn is_class(path: &str) -> bool {
+    ends(path, "class")
+}
+
+fn is_python(path: &str) -> bool {
+    ends(path, "py")
+}
+
+/// Whether a file is a module in machine code, such as `fast.cpython-311-x86_64-linux-gnu.so`.
+fn is_extension(path: &str) -> bool {
+    ends(path, "so") || ends(path, "pyd")
+}
+
+fn ends(path: &str, extension: &str) -> bool {
+    path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).is_some_and(|(_, found)| found == extension)
+}
+
+/// Whether an item at the top of an import root may be a module or a package: its name, up to a dot, is an identifier.
+fn importable(name: &str) -> bool {
+    let (module, extension) = name.split_once('.').unwrap_or((name, ""));
+    let first = module.chars().next();
+    first.is_some_and(|first| first == '_' || first.is_alphabetic())
+        && module.chars().all(|part| part == '_' || part.is_alphanumeric())
+        && (extension.is_empty() || extension == "py" || is_extension(name))
+}
+
+fn nothing(problem: &str) -> haulier_model::Error {
+    refusal::refused(problem).hint("haulier deploy NAME FILE.jar")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,36 @@
 //! A Haulier node: sessions, scheduling and workers behind the protocol.
+//!
+//! A node keeps deployed units, takes code and tasks from clients, and runs the tasks in worker processes that it
+//! supervises. User code never runs inside it.
+//!
+//! ```no_run
+//! # async fn start() -> haulier_model::Result<()> {
+//! let node = haulier_node::Node::builder().data_dir("data").listen(([127, 0, 0, 1], 0).into()).start().await?;
+//! println!("listening on {}", node.address());
+//! node.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod admission;
+mod class_paths;
+mod cluster;
+mod code;
+mod control;
+mod deployments;
+mod identity;
+mod modules;
+mod options;
+mod payloads;
+mod pool;
+mod results;
+mod run;
+mod schedule;
+mod server;
+mod session;
+mod stopping;
+mod units;
+mod workers;
+
+pub use options::{Limits, NodeBuilder};
+pub use server::Node;

@@ -1,0 +1,332 @@
+//! Class paths of tasks: from units and a snapshot to roots, and on to what a worker needs to load from them.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::Shared};
+use haulier_model::{ClassPath, ClassPathSource, Digest, Error, ErrorKind, Language, Result, Root, RootKind};
+use haulier_protocol::v1;
+use haulier_store::Store;
+use parking_lot::Mutex;
+
+use crate::{code, options::Limits, session::Session, units::PinnedUnit};
+
+/// A class path whose roots are known; lives as long as a task, a session or a worker needs it.
+pub(crate) struct ResolvedClassPath {
+    pub(crate) digest: Digest,
+    pub(crate) class_path: ClassPath,
+    roots: Vec<ResolvedRoot>,
+    /// The Python directory, when the language is Python.
+    pub(crate) directory: Option<PathBuf>,
+    /// Keeps units from being removed.
+    _units: Vec<Arc<PinnedUnit>>,
+    /// Who can be asked for entries of the snapshot: every session with the same content.
+    origins: Mutex<Vec<Weak<Session>>>,
+    fetching: Mutex<HashMap<Digest, Shared<futures_util::future::BoxFuture<'static, Result<()>>>>>,
+    filled: Mutex<std::collections::HashSet<String>>,
+}
+
+struct ResolvedRoot {
+    label: String,
+    root: Root,
+    index: HashMap<String, usize>,
+    peer: bool,
+}
+
+impl ResolvedClassPath {
+    pub(crate) fn add_origin(&self, session: &Arc<Session>) {
+        let mut origins = self.origins.lock();
+        if !origins.iter().any(|known| known.as_ptr() == Arc::as_ptr(session)) {
+            origins.retain(|origin| origin.strong_count() > 0);
+            origins.push(Arc::downgrade(session));
+        }
+    }
+
+    fn snapshot(&self) -> Option<Digest> {
+        self.class_path.sources.iter().find_map(|source| match source {
+            ClassPathSource::Snapshot(digest) => Some(*digest),
+            ClassPathSource::Unit(_) => None,
+        })
+    }
+}
+
+/// The class paths in use on this node.
+pub(crate) struct ClassPaths {
+    store: Store,
+    folder: PathBuf,
+    limits: Limits,
+    known: Mutex<HashMap<Digest, Weak<ResolvedClassPath>>>,
+}
+
+impl ClassPaths {
+    /// `folder` holds the Python directories; it is emptied.
+    pub(crate) fn open(store: Store, folder: PathBuf, limits: Limits) -> io::Result<Self> {
+        crate::server::empty_folder(&folder)?;
+        Ok(Self { store, folder, limits, known: Mutex::default() })
+    }
+
+    /// Builds, or finds, the class path of units and a snapshot of `session`.
+    pub(crate) fn resolve(
+        &self,
+        session: &Arc<Session>,
+        language: Language,
+        class_path: ClassPath,
+        units: Vec<Arc<PinnedUnit>>,
+    ) -> Result<Arc<ResolvedClassPath>> {
+        // Java and Python of one unit are two loaders: a class path is that of one language.
+        let digest = match language {
+            Language::Python => Digest::of(&[class_path.digest().as_bytes().as_slice(), b"python"].concat()),
+            _ => class_path.digest(),
+        };
+        if let Some(known) = self.get(&digest) {
+            known.add_origin(session);
+            return Ok(known);
+        }
+        let kind = if language == Language::Python { RootKind::Python } else { RootKind::Jvm };
+        let mut roots = Vec::new();
+        for source in &class_path.sources {
+            self.add_roots(source, kind, session, &units, &mut roots)?;
+        }
+        let directory = (kind == RootKind::Python).then(|| self.folder.join(digest.hex()));
+        let resolved = Arc::new(ResolvedClassPath {
+            digest,
+            class_path,
+            roots,
+            directory,
+            _units: units,
+            origins: Mutex::default(),
+            fetching: Mutex::default(),
+            filled: Mutex::default(),
+        });
+        resolved.add_origin(session);
+        if let Some(directory) = &resolved.directory {
+            self.fill_directory(&resolved, directory)?;
+        }
+        let mut known = self.known.lock();
+        known.retain(|_, class_path| class_path.strong_count() > 0);
+        known.insert(digest, Arc::downgrade(&resolved));
+        Ok(resolved)
+    }
+
+    fn add_roots(
+        &self,
+        source: &ClassPathSource,
+        kind: RootKind,
+        session: &Arc<Session>,
+        units: &[Arc<PinnedUnit>],
+        roots: &mut Vec<ResolvedRoot>,
+    ) -> Result<()> {
+        let (manifest, label, peer) = match source {
+            ClassPathSource::Unit(digest) => {
+                let unit = units.iter().find(|unit| unit.record.digest == *digest);
+                let unit = unit.ok_or_else(|| Error::internal("build a class path", "a unit is not pinned"))?;
+                let names = unit.record.sources.clone();
+                let id = unit.record.id.to_string();
+                let label = Box::new(move |index: usize| match names.get(index) {
+                    Some(name) => format!("{id}/{name}"),
+                    None => id.clone(),
+                }) as Box<dyn Fn(usize) -> String>;
+                (self.store.manifest(digest)?, label, false)
+            }
+            ClassPathSource::Snapshot(digest) => {
+                let manifest = session.code.snapshot(digest).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::SessionLost,
+                        "build a class path",
+                        "the session has not announced this snapshot",
+                    )
+                    .context("snapshot", digest.short())
+                    .hint("connect again")
+                })?;
+                let id = session.id.clone();
+                let label =
+                    Box::new(move |index: usize| format!("session {id}/root {index}")) as Box<dyn Fn(usize) -> String>;
+                ((*manifest).clone(), label, true)
+            }
+        };
+        for (index, root) in self.store.roots(&manifest)?.into_iter().enumerate() {
+            if root.kind == kind {
+                let paths = root.entries.iter().enumerate().map(|(at, entry)| (entry.path.as_str().to_owned(), at));
+                let paths = paths.collect();
+                roots.push(ResolvedRoot { label: label(index), index: paths, root, peer });
+            }
+        }
+        Ok(())
+    }
+
+    /// The class path with this digest, if a task or session still holds it.
+    pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<ResolvedClassPath>> {
+        self.known.lock().get(digest).and_then(Weak::upgrade)
+    }
+
+    /// Everything a worker needs to know of a class path.
+    pub(crate) fn describe(&self, class_path: &ResolvedClassPath) -> v1::ClassPathAnswer {
+        let mut packs = Packs::default();
+        let roots = class_path.roots.iter().map(|root| v1::RootIndex {
+            label: root.label.clone(),
+            kind: root.root.kind.name().to_owned(),
+            entries: root.root.entries.iter().map(|entry| packs.locate(&self.store, entry)).collect(),
+            peer: root.peer,
+        });
+        let roots = roots.collect();
+        v1::ClassPathAnswer {
+            class_path: Bytes::copy_from_slice(class_path.digest.as_bytes()),
+            policy: v1::LoadingPolicy::from(class_path.class_path.policy).into(),
+            packs: packs.files,
+            roots,
+            directory: class_path.directory.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            error: None,
+            parent_prefixes: Vec::new(),
+        }
+    }
+
+    /// Makes entries present, from the client if need be, and says where they are.
+    pub(crate) async fn entries(
+        &self,
+        class_path: &Arc<ResolvedClassPath>,
+        request: &v1::EntryRequest,
+    ) -> Result<v1::EntryAnswer> {
+        let operation = "load code";
+        let root = class_path.roots.get(request.root as usize).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, operation, format!("the class path has no root {}", request.root))
+        })?;
+        let mut entries = Vec::with_capacity(request.paths.len());
+        for path in &request.paths {
+            let at = root.index.get(path).ok_or_else(|| {
+                Error::new(ErrorKind::CodeNotFound, operation, format!("'{path}' is not in {}", root.label))
+            })?;
+            entries.push(&root.root.entries[*at]);
+        }
+        let missing = self.store.missing(entries.iter().map(|entry| entry.digest));
+        if !missing.is_empty() {
+            self.fetch(class_path, root, missing).await?;
+        }
+        if let Some(directory) = &class_path.directory {
+            for entry in &entries {
+                self.fill(class_path, directory, entry)?;
+            }
+        }
+        let mut packs = Packs::default();
+        let entries = entries.into_iter().map(|entry| packs.locate(&self.store, entry)).collect();
+        Ok(v1::EntryAnswer { packs: packs.files, entries, error: None })
+    }
+
+    /// However many tasks ask for the same entries, the client is asked once.
+    async fn fetch(
+        &self,
+        class_path: &Arc<ResolvedClassPath>,
+        root: &ResolvedRoot,
+        missing: Vec<Digest>,
+    ) -> Result<()> {
+        let (true, Some(snapshot)) = (root.peer, class_path.snapshot()) else {
+            return Err(Error::internal("load code", format!("content of {} is missing in the store", root.label)));
+        };
+        let key = Digest::of(&missing.iter().flat_map(Digest::as_bytes).copied().collect::<Vec<u8>>());
+        let shared = {
+            let mut fetching = class_path.fetching.lock();
+            if let Some(running) = fetching.get(&key) {
+                running.clone()
+            } else {
+                let origins = class_path.origins.lock().clone();
+                let limit = self.limits.code;
+                let future = async move { ask(origins, snapshot, &missing, limit).await }.boxed().shared();
+                fetching.insert(key, future.clone());
+                future
+            }
+        };
+        let result = shared.await;
+        class_path.fetching.lock().remove(&key);
+        result
+    }
+
+    /// Writes what the store has into the Python directory; earlier roots win.
+    fn fill_directory(&self, class_path: &ResolvedClassPath, directory: &Path) -> Result<()> {
+        fs::create_dir_all(directory).map_err(|error| write_error(directory, error))?;
+        for root in &class_path.roots {
+            for entry in root.root.entries.iter().filter(|entry| self.store.contains(&entry.digest)) {
+                self.fill(class_path, directory, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&self, class_path: &ResolvedClassPath, directory: &Path, entry: &haulier_model::Entry) -> Result<()> {
+        if !class_path.filled.lock().insert(entry.path.as_str().to_owned()) {
+            return Ok(());
+        }
+        let bytes = self.store.read(&entry.digest)?;
+        let target = directory.join(entry.path.as_str());
+        write_renamed(&target, &bytes, entry.executable).map_err(|error| write_error(&target, error))
+    }
+}
+
+async fn ask(
+    origins: Vec<Weak<Session>>,
+    snapshot: Digest,
+    missing: &[Digest],
+    limit: std::time::Duration,
+) -> Result<()> {
+    let mut last = None;
+    for session in origins.iter().rev().filter_map(Weak::upgrade).filter(|session| !session.is_ended()) {
+        match code::fetch(&session, snapshot, missing, limit).await {
+            Ok(()) => return Ok(()),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        Error::new(ErrorKind::SessionLost, "load code", "the client that has the code has gone")
+            .hint("deploy the code as a unit to be independent of the client: haulier deploy NAME PATH")
+    }))
+}
+
+/// Readers see the whole file or none: it is written aside and renamed in.
+fn write_renamed(target: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
+    let Some(folder) = target.parent() else { return Ok(()) };
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".haulier-").tempfile_in(folder)?;
+    io::Write::write_all(&mut file, bytes)?;
+    let mode = if executable { 0o555 } else { 0o444 };
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    file.persist(target).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn write_error(path: &Path, error: io::Error) -> Error {
+    let kind =
+        if error.kind() == io::ErrorKind::StorageFull { ErrorKind::ResourceExhausted } else { ErrorKind::Internal };
+    Error::new(kind, "fill a Python class path", format!("cannot write {}: {error}", path.display()))
+        .hint("check space and permissions of the node's data folder")
+        .with_source(error)
+}
+
+#[derive(Default)]
+struct Packs {
+    files: Vec<v1::PackFile>,
+    numbers: HashMap<Arc<Path>, u32>,
+}
+
+impl Packs {
+    fn locate(&mut self, store: &Store, entry: &haulier_model::Entry) -> v1::EntryLocation {
+        let mut location = v1::EntryLocation {
+            path: entry.path.as_str().to_owned(),
+            size: entry.size,
+            pack: 0,
+            offset: 0,
+            digest: Bytes::copy_from_slice(entry.digest.as_bytes()),
+            executable: entry.executable,
+        };
+        if let Some(found) = store.locate(&entry.digest) {
+            location.offset = found.offset;
+            location.pack = *self.numbers.entry(found.pack).or_insert_with_key(|path| {
+                self.files.push(v1::PackFile { path: path.display().to_string() });
+                self.files.len() as u32
+            });
+        }
+        location
+    }
+}

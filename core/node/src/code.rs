@@ -1,0 +1,136 @@
+//! The code of a session: snapshots that it has announced, offers that are under way, entries asked for late.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use haulier_model::{Digest, Error, ErrorKind, Manifest, Result};
+use haulier_protocol::v1;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::session::Session;
+
+type Waiting = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// What a session has promised, and what it still owes.
+#[derive(Default)]
+pub(crate) struct SessionCode(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    snapshots: HashMap<Digest, Arc<Manifest>>,
+    complete: HashSet<u64>,
+    waiting: HashMap<u64, Vec<Waiting>>,
+    requests: HashMap<u64, oneshot::Sender<Result<()>>>,
+    last_request: u64,
+}
+
+impl SessionCode {
+    /// The manifest of a snapshot that this session has announced.
+    pub(crate) fn snapshot(&self, digest: &Digest) -> Option<Arc<Manifest>> {
+        self.0.lock().snapshots.get(digest).cloned()
+    }
+
+    /// Whether tasks that depend on this offer can begin.
+    pub(crate) fn is_complete(&self, offer_id: u64) -> bool {
+        offer_id == 0 || self.0.lock().complete.contains(&offer_id)
+    }
+
+    /// Calls `then` when the offer is complete: at once if it is (or if there is none).
+    pub(crate) fn when_complete(&self, offer_id: u64, then: impl FnOnce(Result<()>) + Send + 'static) {
+        if !self.is_complete(offer_id) {
+            let mut state = self.0.lock();
+            if !state.complete.contains(&offer_id) {
+                state.waiting.entry(offer_id).or_default().push(Box::new(then));
+                return;
+            }
+        }
+        then(Ok(()));
+    }
+
+    /// The code of an offer is whole: tasks that wait for it begin.
+    pub(crate) fn complete(&self, offer_id: u64, manifest: Manifest) {
+        let waiting = {
+            let mut state = self.0.lock();
+            state.snapshots.entry(manifest.digest()).or_insert_with(|| Arc::new(manifest));
+            state.complete.insert(offer_id);
+            state.waiting.remove(&offer_id)
+        };
+        for then in waiting.into_iter().flatten() {
+            then(Ok(()));
+        }
+    }
+
+    /// The code of an offer was refused: the tasks that wait for it fail.
+    pub(crate) fn refuse(&self, offer_id: u64, error: &Error) {
+        let waiting = self.0.lock().waiting.remove(&offer_id);
+        for then in waiting.into_iter().flatten() {
+            then(Err(error.clone()));
+        }
+    }
+
+    /// The answer to a request has arrived, or the client has said why it cannot be had.
+    pub(crate) fn answered(&self, request_id: u64, result: Result<()>) {
+        if let Some(waiting) = self.0.lock().requests.remove(&request_id) {
+            // The worker may have given up in the meantime.
+            let _ = waiting.send(result);
+        }
+    }
+
+    fn request(&self) -> (u64, oneshot::Receiver<Result<()>>) {
+        let mut state = self.0.lock();
+        state.last_request += 1;
+        let (sender, receiver) = oneshot::channel();
+        let id = state.last_request;
+        state.requests.insert(id, sender);
+        (id, receiver)
+    }
+
+    /// The session has ended: nobody waits any longer.
+    pub(crate) fn end(&self, error: &Error) {
+        let (requests, waiting) = {
+            let mut state = self.0.lock();
+            (std::mem::take(&mut state.requests), std::mem::take(&mut state.waiting))
+        };
+        for sender in requests.into_values() {
+            let _ = sender.send(Err(error.clone()));
+        }
+        for then in waiting.into_values().flatten() {
+            then(Err(error.clone()));
+        }
+    }
+}
+
+/// Asks the client of `session` for entries, and waits until they are in the store.
+pub(crate) async fn fetch(session: &Session, snapshot: Digest, digests: &[Digest], limit: Duration) -> Result<()> {
+    let operation = "fetch code from the client";
+    let (request_id, answer) = session.code.request();
+    let digests: Vec<u8> = digests.iter().flat_map(Digest::as_bytes).copied().collect();
+    session.ask_for_code(v1::CodeRequest {
+        request_id,
+        snapshot: bytes::Bytes::copy_from_slice(snapshot.as_bytes()),
+        digests: digests.into(),
+    });
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(gone(operation, session)),
+        Err(_) => {
+            let error = Error::new(ErrorKind::Unavailable, operation, format!("no answer within {limit:?}"))
+                .context("session", &session.id)
+                .hint(
+                    "submit again; deploy the code as a unit to be independent of the client: haulier deploy NAME PATH",
+                );
+            session.code.answered(request_id, Err(error.clone()));
+            Err(error)
+        }
+    }
+}
+
+pub(crate) fn gone(operation: &str, session: &Session) -> Error {
+    Error::new(ErrorKind::SessionLost, operation, "the client that has the code has gone")
+        .context("session", &session.id)
+        .hint("deploy the code as a unit to be independent of the client: haulier deploy NAME PATH")
+}

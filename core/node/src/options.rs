@@ -1,0 +1,271 @@
+//! How a node is set up, and the rules about what may listen where.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use haulier_model::{Error, ErrorKind, Result};
+
+use crate::{Node, identity::Tokens};
+
+/// Limits of sizes that a stranger controls, and of waits.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest argument or result, in bytes. Default 1 GiB.
+    pub payload: u64,
+    /// Tasks that may wait in one session before the client must hold back. Default 16,384.
+    pub session_queue: u32,
+    /// Tasks that may wait on the node. Default 1,000,000.
+    pub queue: usize,
+    /// Sessions. Default 10,000.
+    pub sessions: usize,
+    /// How long a session survives without a connection. Default 10 s.
+    pub resume: Duration,
+    /// How long a worker process may take to start. Default 20 s.
+    pub start: Duration,
+    /// How long the client may take to send code that a task needs. Default 30 s.
+    pub code: Duration,
+    /// How long a cancelled task may take to end by itself. Default 2 s.
+    pub cancel: Duration,
+    /// How long, after that, the other tasks of its worker may take before the worker is killed. Default 3 s.
+    pub drain: Duration,
+    /// How long a worker without tasks is kept. Default 60 s.
+    pub idle: Duration,
+    /// Python processes. Default 32.
+    pub python_workers: usize,
+    /// Memory of a worker process in bytes (the JVM's heap); `None`: the runtime's own default.
+    pub memory: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            payload: 1 << 30,
+            session_queue: 16_384,
+            queue: 1_000_000,
+            sessions: 10_000,
+            resume: Duration::from_secs(10),
+            start: Duration::from_secs(20),
+            code: Duration::from_secs(30),
+            cancel: Duration::from_secs(2),
+            drain: Duration::from_secs(3),
+            idle: Duration::from_secs(60),
+            python_workers: 32,
+            memory: None,
+        }
+    }
+}
+
+/// Certificate chain and key, as PEM.
+#[derive(Clone)]
+pub(crate) struct TlsMaterial {
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) key: Vec<u8>,
+}
+
+/// Collects what a node needs; see [`Node::builder`].
+#[derive(Clone)]
+pub struct NodeBuilder {
+    pub(crate) name: Option<String>,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) advertise: Option<String>,
+    pub(crate) tokens: Tokens,
+    pub(crate) tls: Option<TlsMaterial>,
+    pub(crate) insecure: bool,
+    pub(crate) peer_loading: Option<bool>,
+    pub(crate) production: bool,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) launcher: Option<PathBuf>,
+    pub(crate) java: PathBuf,
+    pub(crate) python: PathBuf,
+    pub(crate) slots: u16,
+    pub(crate) readable: Vec<PathBuf>,
+    pub(crate) writable: Vec<PathBuf>,
+    pub(crate) limits: Limits,
+}
+
+impl Default for NodeBuilder {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+        Self {
+            name: None,
+            data_dir: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 7440)),
+            advertise: None,
+            tokens: Tokens::default(),
+            tls: None,
+            insecure: false,
+            peer_loading: None,
+            production: false,
+            home: None,
+            launcher: None,
+            java: "java".into(),
+            python: "python3".into(),
+            slots: u16::try_from(cores).unwrap_or(u16::MAX),
+            readable: Vec::new(),
+            writable: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl NodeBuilder {
+    /// The node's name, unique in the cluster. Default: `node-` and the port.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Where the node keeps its catalogue, code and caches. Required. One node uses a folder at a time.
+    #[must_use]
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
+        self
+    }
+
+    /// The address to listen on; port 0 takes a free port. Default `127.0.0.1:7440`.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// The address that others dial, where it differs from the one listened on.
+    #[must_use]
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// Adds a token that clients must present; `name` is their identity in records. Without any token every client on
+    /// the machine may connect.
+    #[must_use]
+    pub fn token(mut self, name: impl Into<String>, token: impl Into<String>) -> Self {
+        self.tokens.add(name.into(), token.into());
+        self
+    }
+
+    /// Serves TLS with this certificate chain and key, both PEM.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.tls = Some(TlsMaterial { certificate: certificate.into(), key: key.into() });
+        self
+    }
+
+    /// Listens beyond loopback without TLS and token. Whoever reaches the port can run code.
+    #[must_use]
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
+        self
+    }
+
+    /// Whether clients may send code along with tasks. Default: on loopback only, and never in production.
+    #[must_use]
+    pub fn peer_loading(mut self, allowed: bool) -> Self {
+        self.peer_loading = Some(allowed);
+        self
+    }
+
+    /// The production profile: no peer loading, and no reference to a unit without a version.
+    #[must_use]
+    pub fn production(mut self, production: bool) -> Self {
+        self.production = production;
+        self
+    }
+
+    /// The folder with the workers' own code: `haulier-worker.jar`, `haulier-api.jar`, `libhaulier_jni.so`, `python/`.
+    /// Default: `../lib/haulier` beside the running program.
+    #[must_use]
+    pub fn home(mut self, path: impl Into<PathBuf>) -> Self {
+        self.home = Some(path.into());
+        self
+    }
+
+    /// The `haulier` binary, which confines itself and becomes a worker. Default: the running program.
+    #[must_use]
+    pub fn launcher(mut self, path: impl Into<PathBuf>) -> Self {
+        self.launcher = Some(path.into());
+        self
+    }
+
+    /// The `java` to start JVM workers with. Default: from the `PATH`.
+    #[must_use]
+    pub fn java(mut self, path: impl Into<PathBuf>) -> Self {
+        self.java = path.into();
+        self
+    }
+
+    /// The `python3` to start Python workers with; its installed packages are what tasks can import besides their own
+    /// code. Default: from the `PATH`.
+    #[must_use]
+    pub fn python(mut self, path: impl Into<PathBuf>) -> Self {
+        self.python = path.into();
+        self
+    }
+
+    /// Tasks that run at the same time in a JVM worker, and Python processes of one environment. Default: the number of
+    /// cores, at least 2.
+    #[must_use]
+    pub fn slots(mut self, slots: u16) -> Self {
+        self.slots = slots.max(1);
+        self
+    }
+
+    /// Lets workers read this path, besides the system's folders and their own code.
+    #[must_use]
+    pub fn readable(mut self, path: impl Into<PathBuf>) -> Self {
+        self.readable.push(path.into());
+        self
+    }
+
+    /// Lets workers read and write this path, besides their temporary folder.
+    #[must_use]
+    pub fn writable(mut self, path: impl Into<PathBuf>) -> Self {
+        self.writable.push(path.into());
+        self
+    }
+
+    /// Changes limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Starts the node; it serves when this returns.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the address is beyond loopback without TLS and token, `Unavailable` if the port is taken,
+    /// `Conflict` if another node uses the data folder.
+    pub async fn start(self) -> Result<Node> {
+        crate::server::start(self).await
+    }
+
+    pub(crate) fn beyond_loopback(&self) -> bool {
+        !self.listen.ip().is_loopback()
+    }
+
+    pub(crate) fn peer_loading_allowed(&self) -> bool {
+        !self.production && self.peer_loading.unwrap_or(!self.beyond_loopback())
+    }
+
+    /// Submitting code is running code: beyond loopback it takes TLS and a token, or the operator's word.
+    pub(crate) fn check(&self) -> Result<()> {
+        let operation = "start a node";
+        if self.beyond_loopback() && !self.insecure && (self.tls.is_none() || self.tokens.is_empty()) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                operation,
+                format!("{} is beyond loopback, and whoever reaches it could run code", self.listen),
+            )
+            .hint("--token-file FILE --tls-cert CERT --tls-key KEY, or --insecure on a network that you trust"));
+        }
+        if let Some(name) = &self.name
+            && name.parse::<haulier_model::UnitName>().is_err()
+        {
+            return Err(Error::new(ErrorKind::InvalidArgument, operation, format!("'{name}' is no node name"))
+                .hint("use letters, digits, '.', '_' and '-'"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! The workers of one pool, and the choice of a slot for the next task. Pure state: no I/O, no clock of its own.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use haulier_worker::{Worker, WorkerId};
+
+/// Frames that may wait in a slot behind a short task, so that link and worker work in batches.
+const DEPTH: usize = 64;
+/// Tasks that take less are pipelined to a slot.
+const SHORT: Duration = Duration::from_millis(1);
+/// A slot whose task has run for longer gets no more frames, and gives back those that have not begun.
+pub(crate) const LONG: Duration = Duration::from_millis(2);
+
+pub(crate) struct Slot {
+    /// The runs sent to the slot, in order; the first one is the one that runs.
+    pub(crate) in_flight: VecDeque<u64>,
+    /// Since when the first one has been the first.
+    pub(crate) head_since: Instant,
+    pub(crate) taking_back: bool,
+}
+
+pub(crate) struct PoolWorker {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) slots: Vec<Slot>,
+    /// No new tasks: the worker is about to be replaced.
+    pub(crate) draining: bool,
+    pub(crate) idle_since: Instant,
+}
+
+impl PoolWorker {
+    pub(crate) fn new(worker: Arc<Worker>, now: Instant) -> Self {
+        let slot = || Slot { in_flight: VecDeque::new(), head_since: now, taking_back: false };
+        let slots = (0..worker.slots()).map(|_| slot()).collect();
+        Self { worker, slots, draining: false, idle_since: now }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| slot.in_flight.is_empty())
+    }
+
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = u64> + '_ {
+        self.slots.iter().flat_map(|slot| slot.in_flight.iter().copied())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Pool {
+    pub(crate) queue: VecDeque<u64>,
+    pub(crate) workers: Vec<PoolWorker>,
+    /// Workers that are being started.
+    pub(crate) starting: usize,
+    /// Python: the class path as a directory.
+    pub(crate) directory: Option<std::path::PathBuf>,
+    /// Moving average of how long a task takes.
+    average: Duration,
+}
+
+impl Pool {
+    pub(crate) fn worker(&mut self, id: WorkerId) -> Option<&mut PoolWorker> {
+        self.workers.iter_mut().find(|worker| worker.worker.id() == id)
+    }
+
+    /// The slot for the next task: a free one, else, while tasks are short, the one with the fewest frames.
+    pub(crate) fn choose(&self, now: Instant) -> Option<(usize, usize)> {
+        let depth = if self.average < SHORT { DEPTH } else { 1 };
+        let mut best: Option<(usize, usize, usize)> = None;
+        for (w, worker) in self.workers.iter().enumerate().filter(|(_, worker)| !worker.draining) {
+            for (s, slot) in worker.slots.iter().enumerate() {
+                let count = slot.in_flight.len();
+                if count == 0 {
+                    return Some((w, s));
+                }
+                let blocked = slot.taking_back || now.duration_since(slot.head_since) > LONG;
+                if count < depth && !blocked && best.is_none_or(|(fewest, _, _)| count < fewest) {
+                    best = Some((count, w, s));
+                }
+            }
+        }
+        best.map(|(_, w, s)| (w, s))
+    }
+
+    /// Notes that `run` goes to a slot; true if it waits there behind another one.
+    pub(crate) fn assign(&mut self, (w, s): (usize, usize), run: u64, now: Instant) -> bool {
+        let slot = &mut self.workers[w].slots[s];
+        if slot.in_flight.is_empty() {
+            slot.head_since = now;
+        }
+        slot.in_flight.push_back(run);
+        slot.in_flight.len() > 1
+    }
+
+    /// Notes that `run` has left its slot. `ran`: it was executed, so that its time counts.
+    pub(crate) fn leave(&mut self, worker: WorkerId, slot: u16, run: u64, now: Instant, ran: bool) {
+        let Some(worker) = self.worker(worker) else { return };
+        let Some(slot) = worker.slots.get_mut(usize::from(slot)) else { return };
+        let position = slot.in_flight.iter().position(|id| *id == run);
+        let took = now.duration_since(slot.head_since);
+        if let Some(position) = position {
+            slot.in_flight.remove(position);
+        }
+        if position == Some(0) {
+            slot.head_since = now;
+        }
+        if worker.is_idle() {
+            worker.idle_since = now;
+        }
+        if ran && position == Some(0) {
+            self.observe(took);
+        }
+    }
+
+    /// A task took this long: the average follows, quickly upwards, so that nothing waits behind long tasks.
+    pub(crate) fn observe(&mut self, took: Duration) {
+        let took = took.min(Duration::from_secs(1));
+        self.average = if took > self.average { (self.average + took) / 2 } else { (self.average * 7 + took) / 8 };
+    }
+
+    /// Slots whose first task runs for long while others wait behind it and a slot is free.
+    pub(crate) fn blocked_slots(&mut self, now: Instant) -> Vec<(Arc<Worker>, u16)> {
+        let mut blocked = Vec::new();
+        for worker in &mut self.workers {
+            for (index, slot) in worker.slots.iter_mut().enumerate() {
+                if slot.in_flight.len() > 1 && !slot.taking_back && now.duration_since(slot.head_since) > LONG {
+                    slot.taking_back = true;
+                    blocked.push((worker.worker.clone(), index as u16));
+                }
+            }
+        }
+        blocked
+    }
+
+    pub(crate) fn pipelined(&self) -> bool {
+        self.workers.iter().any(|worker| worker.slots.iter().any(|slot| slot.in_flight.len() > 1))
+    }
+}

@@ -1,0 +1,641 @@
+//! Which task runs where and when: queues, slots, cancel, deadlines, replacement of workers.
+//!
+//! One lock guards the state; nothing waits and nothing is sent while it is held.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use haulier_model::{Error, ErrorKind, Language, Result};
+use haulier_protocol::v1;
+use haulier_worker::{Loss, Worker, WorkerId};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    pool::{Pool, PoolWorker},
+    run::{Payload, PoolKey, Run, StopReason},
+    server::NodeCore,
+};
+
+pub(crate) struct Scheduler {
+    node: Weak<NodeCore>,
+    state: Mutex<State>,
+    next_run: AtomicU64,
+    balancing: AtomicBool,
+    balance: Notify,
+    deadlines: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    pools: HashMap<PoolKey, Pool>,
+    runs: HashMap<u64, Entry>,
+    workers: HashMap<WorkerId, PoolKey>,
+    deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
+    queued: usize,
+    /// Tasks that were stopped before they came here, while they waited for their code.
+    stopped_early: HashSet<u64>,
+    /// Workers that ended before their start was reported.
+    lost_early: HashMap<WorkerId, Loss>,
+}
+
+struct Entry {
+    run: Arc<Run>,
+    /// Where it was sent; `None`: it waits in the queue of its pool.
+    at: Option<(Arc<Worker>, u16)>,
+    stop: Option<Stop>,
+}
+
+struct Stop {
+    reason: StopReason,
+    answered: bool,
+    ended: Arc<Notify>,
+}
+
+/// What to do after the lock is released.
+#[derive(Default)]
+struct Actions {
+    send: Vec<(Arc<Worker>, u16, Arc<Run>)>,
+    start: Vec<PoolKey>,
+}
+
+impl Scheduler {
+    pub(crate) fn new(node: Weak<NodeCore>) -> Self {
+        Self {
+            node,
+            state: Mutex::default(),
+            next_run: AtomicU64::new(1),
+            balancing: AtomicBool::new(false),
+            balance: Notify::new(),
+            deadlines: Notify::new(),
+        }
+    }
+
+    pub(crate) fn next_run(&self) -> u64 {
+        self.next_run.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Queues a task, or sends it to a worker at once.
+    pub(crate) fn submit(&self, run: Run) {
+        let Some(node) = self.node.upgrade() else { return };
+        let run = Arc::new(run);
+        let actions = {
+            let mut state = self.state.lock();
+            if !state.stopped_early.is_empty() && state.stopped_early.remove(&run.id) {
+                return;
+            }
+            if state.queued >= node.limits.queue {
+                let queued = state.queued;
+                drop(state);
+                let message = format!("{queued} tasks wait on this node, which is the limit");
+                return run
+                    .fail(&node.name, run.error(ErrorKind::ResourceExhausted, message).hint("submit again later"));
+            }
+            if let Some(deadline) = run.deadline {
+                let first = state.deadlines.peek().is_none_or(|Reverse((at, _))| deadline < *at);
+                state.deadlines.push(Reverse((deadline, run.id)));
+                if first {
+                    self.deadlines.notify_one();
+                }
+            }
+            let key = run.placement.pool.clone();
+            state.runs.insert(run.id, Entry { run: run.clone(), at: None, stop: None });
+            state.queued += 1;
+            let pool = state.pools.entry(key.clone()).or_default();
+            if pool.directory.is_none() {
+                pool.directory.clone_from(&run.placement.class_path.directory);
+            }
+            pool.queue.push_back(run.id);
+            self.dispatch(&mut state, &key, &node)
+        };
+        self.act(&node, actions);
+    }
+
+    /// Sends what can be sent, and says which workers are wanted.
+    fn dispatch(&self, state: &mut State, key: &PoolKey, node: &NodeCore) -> Actions {
+        let mut actions = Actions::default();
+        let State { pools, runs, queued, .. } = state;
+        let Some(pool) = pools.get_mut(key) else { return actions };
+        let now = Instant::now();
+        while !pool.queue.is_empty() {
+            let Some(place) = pool.choose(now) else { break };
+            let Some(id) = pool.queue.pop_front() else { break };
+            *queued -= 1;
+            let Some(entry) = runs.get_mut(&id) else { continue };
+            let worker = pool.workers[place.0].worker.clone();
+            if pool.assign(place, id, now) && !self.balancing.swap(true, Ordering::Relaxed) {
+                self.balance.notify_one();
+            }
+            entry.at = Some((worker.clone(), place.1 as u16));
+            actions.send.push((worker, place.1 as u16, entry.run.clone()));
+        }
+        let live = pool.workers.iter().filter(|worker| !worker.draining).count() + pool.starting;
+        let most = if key.language == Language::Python { usize::from(node.slots) } else { 1 };
+        let wanted = pool.queue.len().min(most).saturating_sub(live);
+        if !pool.queue.is_empty() && live < most && (live == 0 || pool.starting == 0) {
+            for _ in 0..wanted.max(1).min(most - live) {
+                pool.starting += 1;
+                actions.start.push(key.clone());
+            }
+        }
+        actions
+    }
+
+    fn act(&self, node: &Arc<NodeCore>, actions: Actions) {
+        for (worker, slot, run) in actions.send {
+            match unmet(&worker, &run) {
+                // A worker that has gone takes nothing; `lost` answers for what it had.
+                None => drop(worker.submit(slot, frame(node, &run))),
+                Some(error) => self.refuse(worker.id(), slot, &run, error),
+            }
+        }
+        for key in actions.start {
+            crate::workers::start(node.clone(), key);
+        }
+    }
+
+    /// The worker must not see this task: its slot is free again.
+    fn refuse(&self, worker: WorkerId, slot: u16, run: &Arc<Run>, error: Error) {
+        let Some(node) = self.node.upgrade() else { return };
+        let actions = {
+            let mut state = self.state.lock();
+            state.runs.remove(&run.id);
+            let key = run.placement.pool.clone();
+            if let Some(pool) = state.pools.get_mut(&key) {
+                pool.leave(worker, slot, run.id, Instant::now(), false);
+            }
+            self.dispatch(&mut state, &key, &node)
+        };
+        run.fail(&node.name, error);
+        self.act(&node, actions);
+    }
+
+    /// Starts a worker ahead of the first task.
+    pub(crate) fn prepare(&self, key: PoolKey) {
+        let Some(node) = self.node.upgrade() else { return };
+        let start = {
+            let mut state = self.state.lock();
+            let pool = state.pools.entry(key.clone()).or_default();
+            let none = pool.workers.is_empty() && pool.starting == 0;
+            pool.starting += usize::from(none);
+            none
+        };
+        if start {
+            crate::workers::start(node, key);
+        }
+    }
+
+    /// A worker has started, or could not: then the tasks that wait for it fail, unless another one serves the pool.
+    pub(crate) fn started(&self, key: &PoolKey, result: Result<Arc<Worker>>) {
+        let Some(node) = self.node.upgrade() else { return };
+        let mut failed = Vec::new();
+        let actions = {
+            let mut state = self.state.lock();
+            let State { pools, workers, runs, queued, lost_early, .. } = &mut *state;
+            let pool = pools.entry(key.clone()).or_default();
+            pool.starting = pool.starting.saturating_sub(1);
+            let lost = result.as_ref().ok().and_then(|worker| lost_early.remove(&worker.id()));
+            let result = match lost {
+                Some(loss) => Err(Error::new(
+                    ErrorKind::WorkerLost,
+                    "start a worker",
+                    format!("it ended as soon as it had started: {}", loss.status),
+                )
+                .context("last output", loss.last_output.trim())),
+                None => result,
+            };
+            match result {
+                Ok(worker) => {
+                    let id = worker.id();
+                    pool.workers.push(PoolWorker::new(worker, Instant::now()));
+                    workers.insert(id, key.clone());
+                }
+                Err(error) if pool.workers.is_empty() && pool.starting == 0 => {
+                    let ids: Vec<u64> = pool.queue.drain(..).collect();
+                    *queued -= ids.len();
+                    failed.extend(ids.iter().filter_map(|id| runs.remove(id)).map(|entry| (entry.run, error.clone())));
+                }
+                Err(error) => tracing::warn!(%error, "a further worker could not be started"),
+            }
+            self.dispatch(&mut state, key, &node)
+        };
+        for (run, error) in failed {
+            run.fail(&node.name, error.in_operation(run.operation()));
+        }
+        self.act(&node, actions);
+    }
+
+    /// A worker has finished a task.
+    pub(crate) fn finished(&self, worker: WorkerId, slot: u16, result: v1::ResultFrame) {
+        let Some(node) = self.node.upgrade() else { return };
+        let (entry, actions, retire) = {
+            let mut state = self.state.lock();
+            let Some(entry) = state.runs.remove(&result.task_id) else { return };
+            let key = &entry.run.placement.pool;
+            let mut retire = None;
+            if let Some(pool) = state.pools.get_mut(key) {
+                pool.leave(worker, slot, result.task_id, Instant::now(), true);
+                if entry.run.placement.isolated && key.language == Language::Python {
+                    retire = pool.worker(worker).map(|worker| worker.worker.clone());
+                    pool.workers.retain(|known| known.worker.id() != worker);
+                }
+            }
+            let key = key.clone();
+            let actions = self.dispatch(&mut state, &key, &node);
+            if retire.is_some() {
+                state.workers.remove(&worker);
+                state.pools.retain(|_, pool| !pool.workers.is_empty() || pool.starting > 0 || !pool.queue.is_empty());
+            }
+            (entry, actions, retire)
+        };
+        self.act(&node, actions);
+        if let Some(worker) = retire {
+            worker.kill();
+        }
+        let Some(stop) = entry.stop else {
+            return crate::results::deliver(&node, &entry.run, result);
+        };
+        stop.ended.notify_one();
+        if stop.answered {
+            return;
+        }
+        if result.error.is_some() {
+            entry.run.fail(&node.name, stop.reason.error(&entry.run, "by interrupt"));
+        } else {
+            crate::results::deliver(&node, &entry.run, result);
+        }
+    }
+
+    /// Stops a task that may not have come here yet; true if so, and then it never begins.
+    pub(crate) fn stop_early(&self, id: u64) -> bool {
+        let mut state = self.state.lock();
+        !state.runs.contains_key(&id) && state.stopped_early.insert(id)
+    }
+
+    /// Stops a task: at once if it waits, else by cancel, and in the end by killing its worker.
+    pub(crate) fn stop(&self, id: u64, reason: StopReason, force: bool) {
+        let Some(node) = self.node.upgrade() else { return };
+        let (run, place) = {
+            let mut state = self.state.lock();
+            let State { pools, runs, queued, .. } = &mut *state;
+            let Some(entry) = runs.get_mut(&id) else { return };
+            let run = entry.run.clone();
+            match &entry.at {
+                None => {
+                    if let Some(pool) = pools.get_mut(&run.placement.pool)
+                        && let Some(position) = pool.queue.iter().position(|queued| *queued == id)
+                    {
+                        pool.queue.remove(position);
+                        *queued -= 1;
+                    }
+                    runs.remove(&id);
+                    (run, None)
+                }
+                Some((worker, slot)) => {
+                    let first = entry.stop.is_none();
+                    if !first && !force {
+                        return;
+                    }
+                    let ended = Arc::new(Notify::new());
+                    // The caller's deadline is kept even if the task is deaf; cleaning up goes on behind.
+                    let answered = reason == StopReason::Deadline;
+                    entry.stop = Some(Stop { reason, answered, ended: ended.clone() });
+                    (run, Some((worker.clone(), *slot, ended)))
+                }
+            }
+        };
+        match place {
+            None => run.fail(&node.name, reason.error(&run, "before it began")),
+            Some((worker, slot, ended)) => {
+                if reason == StopReason::Deadline {
+                    run.fail(&node.name, reason.error(&run, "while it ran"));
+                }
+                tokio::spawn(crate::stopping::stop_executing(node, run, worker, slot, ended, force));
+            }
+        }
+    }
+
+    /// A cancelled task had not begun: the worker has dropped it.
+    pub(crate) fn removed(&self, worker: WorkerId, slot: u16, id: u64) {
+        let Some(node) = self.node.upgrade() else { return };
+        let (entry, actions) = {
+            let mut state = self.state.lock();
+            let Some(entry) = state.runs.remove(&id) else { return };
+            let key = entry.run.placement.pool.clone();
+            if let Some(pool) = state.pools.get_mut(&key) {
+                pool.leave(worker, slot, id, Instant::now(), false);
+            }
+            (entry, self.dispatch(&mut state, &key, &node))
+        };
+        self.act(&node, actions);
+        if let Some(stop) = entry.stop.filter(|stop| !stop.answered) {
+            entry.run.fail(&node.name, stop.reason.error(&entry.run, "before it began"));
+        }
+    }
+
+    /// Puts frames that a slot gave back at the head of the queue again.
+    pub(crate) fn taken_back(&self, worker: WorkerId, slot: u16, ids: &[u64]) {
+        let Some(node) = self.node.upgrade() else { return };
+        let actions = {
+            let mut state = self.state.lock();
+            let Some(key) = state.workers.get(&worker).cloned() else { return };
+            let State { pools, runs, queued, .. } = &mut *state;
+            let Some(pool) = pools.get_mut(&key) else { return };
+            for id in ids.iter().rev() {
+                pool.leave(worker, slot, *id, Instant::now(), false);
+                if let Some(entry) = runs.get_mut(id) {
+                    entry.at = None;
+                    pool.queue.push_front(*id);
+                    *queued += 1;
+                }
+            }
+            if let Some(slot) = pool.worker(worker).and_then(|worker| worker.slots.get_mut(usize::from(slot))) {
+                slot.taking_back = false;
+            }
+            // What stood behind a long task shows that this pool's tasks are not all short.
+            pool.observe(crate::pool::LONG * 2);
+            self.dispatch(&mut state, &key, &node)
+        };
+        self.act(&node, actions);
+    }
+
+    /// Frames that came back after the one who had asked for them had given up.
+    pub(crate) fn returned(&self, worker: WorkerId, ids: &[u64]) {
+        let slots: Vec<(u16, u64)> = {
+            let state = self.state.lock();
+            let slot = |id: &u64| Some((state.runs.get(id)?.at.as_ref()?.1, *id));
+            ids.iter().filter_map(slot).collect()
+        };
+        for (slot, id) in slots {
+            let stopped = self.state.lock().runs.get(&id).is_some_and(|entry| entry.stop.is_some());
+            if stopped {
+                self.removed(worker, slot, id);
+            } else {
+                self.taken_back(worker, slot, &[id]);
+            }
+        }
+    }
+
+    /// No new tasks for this worker. False if it has gone.
+    pub(crate) fn drain(&self, worker: WorkerId) -> bool {
+        let Some(node) = self.node.upgrade() else { return false };
+        let (found, actions) = {
+            let mut state = self.state.lock();
+            let Some(key) = state.workers.get(&worker).cloned() else { return false };
+            let found =
+                state.pools.get_mut(&key).and_then(|pool| pool.worker(worker)).map(|worker| worker.draining = true);
+            (found.is_some(), self.dispatch(&mut state, &key, &node))
+        };
+        self.act(&node, actions);
+        found
+    }
+
+    /// Whether tasks other than `run` are with this worker.
+    pub(crate) fn has_others(&self, worker: WorkerId, run: u64) -> bool {
+        let mut state = self.state.lock();
+        let Some(key) = state.workers.get(&worker).cloned() else { return false };
+        let worker = state.pools.get_mut(&key).and_then(|pool| pool.worker(worker));
+        worker.is_some_and(|worker| worker.in_flight().any(|id| id != run))
+    }
+
+    /// A worker has ended: its tasks are answered, and the next ones get a new worker.
+    pub(crate) fn lost(&self, worker: WorkerId, loss: &Loss) {
+        let Some(node) = self.node.upgrade() else { return };
+        let (lost, actions) = {
+            let mut state = self.state.lock();
+            let Some(key) = state.workers.remove(&worker) else {
+                if !loss.requested {
+                    state.lost_early.insert(worker, loss.clone());
+                }
+                return;
+            };
+            let mut lost = Vec::new();
+            if let Some(pool) = state.pools.get_mut(&key)
+                && let Some(position) = pool.workers.iter().position(|known| known.worker.id() == worker)
+            {
+                let gone = pool.workers.remove(position);
+                for slot in &gone.slots {
+                    lost.extend(slot.in_flight.iter().enumerate().map(|(place, id)| (place == 0, *id)));
+                }
+            }
+            let lost: Vec<_> =
+                lost.into_iter().filter_map(|(head, id)| Some((head, state.runs.remove(&id)?))).collect();
+            (lost, self.dispatch(&mut state, &key, &node))
+        };
+        self.act(&node, actions);
+        answer_lost(&node, loss, lost);
+    }
+
+    /// Tasks that wait and that run, for operators.
+    pub(crate) fn load(&self) -> (u32, u32) {
+        let state = self.state.lock();
+        (state.queued as u32, (state.runs.len() - state.queued.min(state.runs.len())) as u32)
+    }
+
+    pub(crate) fn is_executing(&self, id: u64) -> Option<bool> {
+        self.state.lock().runs.get(&id).map(|entry| entry.at.is_some())
+    }
+
+    /// The languages that have run here, with the version of the runtime.
+    pub(crate) fn runtimes(&self) -> HashMap<String, String> {
+        let workers = self.workers();
+        workers
+            .iter()
+            .map(|worker| (worker.language().name().to_owned(), worker.hello().language_version.clone()))
+            .collect()
+    }
+
+    /// Runs of tasks that use a unit with this digest.
+    pub(crate) fn runs_with_unit(&self, digest: haulier_model::Digest) -> Vec<u64> {
+        let uses = |entry: &Entry| {
+            entry.run.placement.class_path.class_path.sources.contains(&haulier_model::ClassPathSource::Unit(digest))
+        };
+        self.state.lock().runs.iter().filter(|(_, entry)| uses(entry)).map(|(id, _)| *id).collect()
+    }
+
+    /// Tells the JVM workers of a group that loaders are not needed any more.
+    pub(crate) fn release_loaders(&self, group: &str, loaders: &[Bytes]) {
+        let workers: Vec<Arc<Worker>> = {
+            let state = self.state.lock();
+            let pools = state.pools.iter().filter(|(key, _)| &*key.group == group && key.language == Language::Java);
+            pools.flat_map(|(_, pool)| pool.workers.iter().map(|worker| worker.worker.clone())).collect()
+        };
+        for worker in workers {
+            worker.release_loaders(loaders.to_vec());
+        }
+    }
+
+    /// Takes workers out that have had nothing to do for `limit`, or whose environment is named; the caller stops them.
+    pub(crate) fn retire(&self, limit: Duration, environments: &[Bytes]) -> Vec<Arc<Worker>> {
+        let mut state = self.state.lock();
+        let State { pools, workers, .. } = &mut *state;
+        let mut retired = Vec::new();
+        for (key, pool) in pools.iter_mut() {
+            let named = key.environment.as_ref().is_some_and(|environment| environments.contains(environment));
+            pool.workers.retain(|worker| {
+                let old = pool.queue.is_empty() && worker.is_idle() && (named || worker.idle_since.elapsed() >= limit);
+                if old {
+                    workers.remove(&worker.worker.id());
+                    retired.push(worker.worker.clone());
+                }
+                !old
+            });
+        }
+        pools.retain(|_, pool| !pool.workers.is_empty() || pool.starting > 0 || !pool.queue.is_empty());
+        retired
+    }
+
+    /// How many Python workers there are, those that start included.
+    pub(crate) fn python_workers(&self) -> usize {
+        let state = self.state.lock();
+        let pools = state.pools.iter().filter(|(key, _)| key.language == Language::Python);
+        pools.map(|(_, pool)| pool.workers.len() + pool.starting).sum()
+    }
+
+    /// The directory of the Python environment that a pool serves.
+    pub(crate) fn environment(&self, key: &PoolKey) -> Option<std::path::PathBuf> {
+        self.state.lock().pools.get(key)?.directory.clone()
+    }
+
+    /// All workers, for the end of the node.
+    pub(crate) fn workers(&self) -> Vec<Arc<Worker>> {
+        let state = self.state.lock();
+        state.pools.values().flat_map(|pool| pool.workers.iter().map(|worker| worker.worker.clone())).collect()
+    }
+
+    /// Gives tasks that wait behind a long one to other slots. Idle while no slot has frames that wait.
+    pub(crate) async fn balance(self: Arc<Self>) {
+        loop {
+            self.balance.notified().await;
+            loop {
+                tokio::time::sleep(crate::pool::LONG).await;
+                let (blocked, more) = {
+                    let mut state = self.state.lock();
+                    let now = Instant::now();
+                    let blocked: Vec<_> = state.pools.values_mut().flat_map(|pool| pool.blocked_slots(now)).collect();
+                    let more = state.pools.values().any(Pool::pipelined);
+                    if !more {
+                        self.balancing.store(false, Ordering::Relaxed);
+                    }
+                    (blocked, more)
+                };
+                for (worker, slot) in blocked {
+                    let scheduler = self.clone();
+                    tokio::spawn(async move {
+                        let ids = worker.take_back(slot).await;
+                        scheduler.taken_back(worker.id(), slot, &ids);
+                    });
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Stops tasks whose deadline has passed.
+    pub(crate) async fn watch_deadlines(self: Arc<Self>) {
+        loop {
+            let (due, next) = {
+                let mut state = self.state.lock();
+                let now = Instant::now();
+                let mut due = Vec::new();
+                while let Some(Reverse((at, id))) = state.deadlines.peek().copied() {
+                    if at > now && state.runs.contains_key(&id) {
+                        break;
+                    }
+                    state.deadlines.pop();
+                    due.push(id);
+                }
+                (due, state.deadlines.peek().map(|Reverse((at, _))| *at))
+            };
+            for id in due {
+                self.stop(id, StopReason::Deadline, false);
+            }
+            match next {
+                Some(at) => {
+                    let _ = tokio::time::timeout_at(at.into(), self.deadlines.notified()).await;
+                }
+                None => self.deadlines.notified().await,
+            }
+        }
+    }
+}
+
+/// What the payload needs and the worker does not have: said before the worker sees a byte.
+fn unmet(worker: &Worker, run: &Run) -> Option<Error> {
+    let has = &worker.hello().capabilities;
+    let missing = run.requires.iter().find(|required| !has.contains(required))?;
+    let kind = missing.split('-').next().unwrap_or_default();
+    let instead =
+        has.iter().find(|capability| capability.starts_with(kind)).map_or("nothing of that kind", String::as_str);
+    Some(
+        run.error(ErrorKind::Incompatible, format!("the task needs {missing}; the worker has {instead}"))
+            .hint("use the same minor version of Python on both sides, or put the function into a module of its own"),
+    )
+}
+
+fn frame(node: &NodeCore, run: &Run) -> v1::TaskFrame {
+    let remaining = run.deadline.map_or(0, |at| at.saturating_duration_since(Instant::now()).as_millis().max(1) as u64);
+    let mut frame = v1::TaskFrame {
+        task_id: run.id,
+        loader: run.placement.loader.clone(),
+        class_path: Bytes::copy_from_slice(run.class_path().as_bytes()),
+        entry_point: run.entry_point.clone(),
+        codec: run.codec,
+        deadline_ms: remaining,
+        result_codecs: run.result_codecs.clone(),
+        isolated: run.placement.isolated,
+        inline_limit: crate::payloads::FRAME_LIMIT,
+        ..Default::default()
+    };
+    match &run.payload {
+        Payload::Inline(bytes) => frame.payload = bytes.clone(),
+        Payload::Stored(stored) => match &**stored {
+            crate::payloads::StoredPayload::Memory(bytes) => frame.payload = bytes.clone(),
+            crate::payloads::StoredPayload::File { path, size } => {
+                frame.payload_path = path.display().to_string();
+                frame.payload_size = *size;
+            }
+        },
+    }
+    frame.result_path = node.payloads.result_path(run.id).display().to_string();
+    frame
+}
+
+fn answer_lost(node: &NodeCore, loss: &Loss, lost: Vec<(bool, Entry)>) {
+    let culprit = lost.iter().find(|(_, entry)| entry.stop.is_some()).or(lost.iter().find(|(head, _)| *head));
+    let culprit = culprit.map(|(_, entry)| (entry.run.id, entry.run.operation()));
+    for (head, entry) in lost {
+        let run = &entry.run;
+        let (id, operation) = culprit.as_ref().map_or((0, ""), |(id, operation)| (*id, operation.as_str()));
+        if let Some(stop) = entry.stop {
+            stop.ended.notify_one();
+            if !stop.answered {
+                run.fail(&node.name, stop.reason.error(run, "by killing its worker"));
+            }
+            continue;
+        }
+        let what = if head && (id == run.id || !loss.requested) {
+            format!("the worker ended while the task ran: {}", loss.status)
+        } else {
+            format!("the worker ended ({}) while it ran another task: {operation}", loss.status)
+        };
+        let output = loss.last_output.trim();
+        let mut error = run
+            .error(ErrorKind::WorkerLost, what)
+            .hint("the task may have run in part; submit it again if that does no harm");
+        if !output.is_empty() {
+            error = error.context("last output", output);
+        }
+        run.fail(&node.name, error);
+    }
+}

@@ -1,0 +1,377 @@
+//! Sessions: what a client has asked, what it has not yet been told, and the code that it has promised.
+//!
+//! A session survives the loss of its connection for a while. Results keep their order and a sequence number until the
+//! client has acknowledged them. This module knows nothing of scheduling or of gRPC streams' transport.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use haulier_model::{DeploymentMode, Digest, Error, Language};
+use haulier_protocol::v1::{self, TaskState};
+use parking_lot::Mutex;
+
+use crate::{admission::Placements, code::SessionCode, identity::Identity, payloads::StoredPayload};
+
+/// One message of the control stream holds at most this many results, and about this many bytes of them.
+const BATCH_RESULTS: usize = 512;
+const BATCH_BYTES: usize = 256 * 1024;
+/// Finished tasks whose state is still known, per session.
+const KEPT_STATES: usize = 100_000;
+
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) token: Bytes,
+    pub(crate) identity: Identity,
+    pub(crate) language: Option<Language>,
+    pub(crate) mode: DeploymentMode,
+    pub(crate) code: SessionCode,
+    pub(crate) placements: Placements,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Tasks that are not answered: the node's number of each.
+    tasks: HashMap<u64, u64>,
+    /// Results that are not acknowledged, by rising sequence.
+    results: VecDeque<v1::TaskResult>,
+    /// Large results by payload number (the sequence of their result and the index of the outcome).
+    payloads: HashMap<u64, (u64, Arc<StoredPayload>)>,
+    /// Large arguments that were uploaded and not yet submitted.
+    uploads: HashMap<u64, Arc<StoredPayload>>,
+    finished: VecDeque<(u64, TaskState, Instant)>,
+    highest_task: u64,
+    last_sequence: u64,
+    sent_sequence: u64,
+    last_payload: u64,
+    credit: u32,
+    requests: VecDeque<v1::CodeRequest>,
+    welcome: Option<v1::Welcome>,
+    goodbye: Option<Error>,
+    stream: u64,
+    last_stream: u64,
+    waker: Option<Waker>,
+    ended: bool,
+}
+
+/// What became of a submit's number.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Registered {
+    New,
+    Known,
+    Ended,
+}
+
+impl Session {
+    pub(crate) fn new(id: String, token: Bytes, identity: Identity, hello: &v1::ClientHello) -> Self {
+        Self {
+            id,
+            token,
+            identity,
+            language: hello.language().try_into().ok(),
+            mode: hello.mode().into(),
+            code: SessionCode::default(),
+            placements: Placements::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Connects a new stream; an older one ends. Results up to `last_result` have arrived; later ones are sent again.
+    pub(crate) fn attach(&self, welcome: v1::Welcome, last_result: u64) -> u64 {
+        let mut state = self.state.lock();
+        state.acknowledge(last_result);
+        state.sent_sequence = last_result;
+        state.welcome = Some(welcome);
+        state.last_stream += 1;
+        state.stream = state.last_stream;
+        state.wake();
+        state.stream
+    }
+
+    /// The stream is gone. True if it was the current one, so that the wait for a resume begins.
+    pub(crate) fn detach(&self, stream: u64) -> bool {
+        let mut state = self.state.lock();
+        let current = state.stream == stream;
+        if current {
+            state.stream = 0;
+            state.waker = None;
+        }
+        current
+    }
+
+    /// Whether no stream has been attached since `stream` was lost.
+    pub(crate) fn is_lost_since(&self, stream: u64) -> bool {
+        let state = self.state.lock();
+        state.stream == 0 && state.last_stream == stream
+    }
+
+    /// Notes a submit by its number, so that one that is sent again is recognised.
+    pub(crate) fn register(&self, task_id: u64, run: u64) -> Registered {
+        let mut state = self.state.lock();
+        if state.ended {
+            return Registered::Ended;
+        }
+        // Numbers rise, so that only one that is sent again after a broken connection needs a look.
+        if task_id <= state.highest_task
+            && (state.tasks.contains_key(&task_id) || state.results.iter().any(|result| result.task_id == task_id))
+        {
+            return Registered::Known;
+        }
+        state.highest_task = state.highest_task.max(task_id);
+        state.tasks.insert(task_id, run);
+        Registered::New
+    }
+
+    pub(crate) fn run_of(&self, task_id: u64) -> Option<u64> {
+        self.state.lock().tasks.get(&task_id).copied()
+    }
+
+    /// Hands a result to the client: at once, or when it is connected again. Nothing happens after the session's end,
+    /// or if the task has been answered.
+    pub(crate) fn answer(
+        &self,
+        task_id: u64,
+        state_after: TaskState,
+        mut outcome: v1::Outcome,
+        payload: Option<StoredPayload>,
+    ) {
+        let mut state = self.state.lock();
+        if state.tasks.remove(&task_id).is_none() || state.ended {
+            return;
+        }
+        state.last_sequence += 1;
+        let sequence = state.last_sequence;
+        if let Some(payload) = payload {
+            state.last_payload += 1;
+            outcome.payload_id = state.last_payload;
+            outcome.payload_size = payload.size();
+            state.payloads.insert(outcome.payload_id, (sequence, Arc::new(payload)));
+        }
+        if state.finished.len() == KEPT_STATES {
+            state.finished.pop_front();
+        }
+        state.finished.push_back((task_id, state_after, Instant::now()));
+        state.results.push_back(v1::TaskResult { task_id, sequence, outcomes: vec![outcome] });
+        state.credit += 1;
+        state.wake();
+    }
+
+    pub(crate) fn acknowledge(&self, sequence: u64) {
+        self.state.lock().acknowledge(sequence);
+    }
+
+    pub(crate) fn task_state(&self, task_id: u64) -> Option<TaskState> {
+        let kept = std::time::Duration::from_secs(600);
+        let state = self.state.lock();
+        let found = state.finished.iter().rev().find(|(id, _, at)| *id == task_id && at.elapsed() < kept);
+        found.map(|(_, state, _)| *state)
+    }
+
+    pub(crate) fn ask_for_code(&self, request: v1::CodeRequest) {
+        let mut state = self.state.lock();
+        state.requests.push_back(request);
+        state.wake();
+    }
+
+    pub(crate) fn add_upload(&self, payload_id: u64, payload: StoredPayload) {
+        self.state.lock().uploads.insert(payload_id, Arc::new(payload));
+    }
+
+    pub(crate) fn take_upload(&self, payload_id: u64) -> Option<Arc<StoredPayload>> {
+        self.state.lock().uploads.remove(&payload_id)
+    }
+
+    pub(crate) fn result_payload(&self, payload_id: u64) -> Option<Arc<StoredPayload>> {
+        self.state.lock().payloads.get(&payload_id).map(|(_, payload)| payload.clone())
+    }
+
+    /// Ends the session: the numbers of its tasks that still run. `reason` is told to the client if it listens.
+    pub(crate) fn end(&self, reason: Option<Error>) -> Vec<u64> {
+        let mut state = self.state.lock();
+        state.ended = true;
+        state.goodbye = reason;
+        state.results.clear();
+        state.payloads.clear();
+        state.uploads.clear();
+        state.wake();
+        state.tasks.drain().map(|(_, run)| run).collect()
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.lock().ended
+    }
+
+    /// The next message for `stream`: everything that is ready now.
+    pub(crate) fn poll_message(&self, stream: u64, context: &mut Context<'_>) -> Poll<Option<v1::ConnectResponse>> {
+        let mut state = self.state.lock();
+        if state.stream != stream {
+            return Poll::Ready(None);
+        }
+        let welcome = state.welcome.take();
+        let results = state.next_results();
+        let requests: Vec<_> = state.requests.drain(..).collect();
+        let credit = std::mem::take(&mut state.credit);
+        if welcome.is_some() || !results.is_empty() || !requests.is_empty() || credit > 0 {
+            return Poll::Ready(Some(v1::ConnectResponse {
+                welcome,
+                results,
+                code_requests: requests,
+                submit_credit: credit,
+                goodbye: None,
+            }));
+        }
+        if state.ended {
+            return Poll::Ready(
+                state
+                    .goodbye
+                    .take()
+                    .map(|error| v1::ConnectResponse { goodbye: Some(error.into()), ..Default::default() }),
+            );
+        }
+        state.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn acknowledge(&mut self, sequence: u64) {
+        while self.results.front().is_some_and(|result| result.sequence <= sequence) {
+            self.results.pop_front();
+        }
+        if !self.payloads.is_empty() {
+            self.payloads.retain(|_, (of, _)| *of > sequence);
+        }
+    }
+
+    fn next_results(&mut self) -> Vec<v1::TaskResult> {
+        let first = self.results.partition_point(|result| result.sequence <= self.sent_sequence);
+        let mut bytes = 0;
+        let mut batch = Vec::new();
+        for result in self.results.range(first..).take(BATCH_RESULTS) {
+            if bytes > BATCH_BYTES {
+                break;
+            }
+            bytes += result.outcomes.iter().map(size_of_outcome).sum::<usize>();
+            batch.push(result.clone());
+        }
+        if let Some(last) = batch.last() {
+            self.sent_sequence = last.sequence;
+        }
+        batch
+    }
+}
+
+fn size_of_outcome(outcome: &v1::Outcome) -> usize {
+    let error = outcome.error.as_ref();
+    let remote = error.and_then(|error| error.remote.as_ref());
+    64 + outcome.payload.len()
+        + error.map_or(0, |error| error.message.len())
+        + remote.map_or(0, |remote| remote.trace.len() + remote.payload.len())
+}
+
+/// The identity of a loader: who shares statics and modules.
+pub(crate) fn loader_id(class_path: Digest, scope: &[u8]) -> Bytes {
+    let mut hasher = haulier_model::Hasher::default();
+    hasher.update(class_path.as_bytes());
+    hasher.update(scope);
+    Bytes::copy_from_slice(hasher.finish().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::identity::Tokens;
+
+    fn session() -> Session {
+        let identity = Tokens::default().identify(&tonic::metadata::MetadataMap::new()).unwrap();
+        Session::new("s".into(), Bytes::from_static(b"token"), identity, &v1::ClientHello::default())
+    }
+
+    fn poll(session: &Session, stream: u64) -> Poll<Option<v1::ConnectResponse>> {
+        session.poll_message(stream, &mut Context::from_waker(Waker::noop()))
+    }
+
+    fn results(session: &Session, stream: u64) -> Vec<u64> {
+        match poll(session, stream) {
+            Poll::Ready(Some(message)) => message.results.iter().map(|result| result.task_id).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn complete(session: &Session, task: u64) {
+        session.answer(task, TaskState::Completed, v1::Outcome::default(), None);
+    }
+
+    #[test]
+    fn unacknowledged_results_are_sent_again_after_a_resume() {
+        let session = session();
+        let first = session.attach(v1::Welcome::default(), 0);
+        for task in 1..=4 {
+            assert_eq!(session.register(task, task), Registered::New);
+        }
+        (1..=3).for_each(|task| complete(&session, task));
+        assert_eq!(results(&session, first), [1, 2, 3]);
+        assert!(poll(&session, first).is_pending());
+        session.acknowledge(1);
+        assert!(session.detach(first) && session.is_lost_since(first));
+        complete(&session, 4);
+        // The client says that it has result 2: the acknowledgement was lost with the connection.
+        let second = session.attach(v1::Welcome::default(), 2);
+        assert_eq!(results(&session, second), [3, 4]);
+        assert!(matches!(poll(&session, first), Poll::Ready(None)), "the older stream is over");
+        assert!(!session.detach(first), "its end does not touch the new one");
+    }
+
+    #[test]
+    fn a_submit_that_is_sent_again_is_known() {
+        let session = session();
+        let stream = session.attach(v1::Welcome::default(), 0);
+        assert_eq!(session.register(7, 1), Registered::New);
+        assert_eq!(session.register(7, 2), Registered::Known);
+        complete(&session, 7);
+        assert_eq!(session.register(7, 3), Registered::Known, "answered, but not acknowledged");
+        complete(&session, 7);
+        assert_eq!(results(&session, stream), [7], "one answer only");
+        assert_eq!(session.task_state(7), Some(TaskState::Completed));
+    }
+
+    #[test]
+    fn large_results_go_when_they_are_acknowledged() {
+        let session = session();
+        let stream = session.attach(v1::Welcome::default(), 0);
+        session.register(1, 1);
+        let payload = StoredPayload::Memory(Bytes::from_static(b"large"));
+        session.answer(1, TaskState::Completed, v1::Outcome::default(), Some(payload));
+        let Poll::Ready(Some(message)) = poll(&session, stream) else { panic!("no result") };
+        let number = message.results[0].outcomes[0].payload_id;
+        assert_eq!(session.result_payload(number).unwrap().size(), 5);
+        session.acknowledge(message.results[0].sequence);
+        assert!(session.result_payload(number).is_none());
+    }
+
+    #[test]
+    fn an_ended_session_says_why_and_takes_nothing() {
+        let session = session();
+        let stream = session.attach(v1::Welcome::default(), 0);
+        assert!(poll(&session, stream).is_ready());
+        session.register(1, 11);
+        assert_eq!(session.end(Some(Error::internal("", "over"))), [11]);
+        assert_eq!(session.register(2, 12), Registered::Ended);
+        let Poll::Ready(Some(message)) = poll(&session, stream) else { panic!("no goodbye") };
+        assert!(message.goodbye.is_some());
+        assert!(matches!(poll(&session, stream), Poll::Ready(None)));
+    }
+}

@@ -2,6 +2,10 @@
 //!
 //! One lock guards the state; nothing waits and nothing is sent while it is held.
 
+mod clock;
+mod inventory;
+mod loss;
+
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, HashSet},
@@ -9,7 +13,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -323,67 +327,6 @@ impl Scheduler {
         }
     }
 
-    /// A cancelled task had not begun: the worker has dropped it.
-    pub(crate) fn removed(&self, worker: WorkerId, slot: u16, id: u64) {
-        let Some(node) = self.node.upgrade() else { return };
-        let (entry, actions) = {
-            let mut state = self.state.lock();
-            let Some(entry) = state.runs.remove(&id) else { return };
-            let key = entry.run.placement.pool.clone();
-            if let Some(pool) = state.pools.get_mut(&key) {
-                pool.leave(worker, slot, id, Instant::now(), false);
-            }
-            (entry, self.dispatch(&mut state, &key, &node))
-        };
-        self.act(&node, actions);
-        if let Some(stop) = entry.stop.filter(|stop| !stop.answered) {
-            entry.run.fail(&node.name, stop.reason.error(&entry.run, "before it began"));
-        }
-    }
-
-    /// Puts frames that a slot gave back at the head of the queue again.
-    pub(crate) fn taken_back(&self, worker: WorkerId, slot: u16, ids: &[u64]) {
-        let Some(node) = self.node.upgrade() else { return };
-        let actions = {
-            let mut state = self.state.lock();
-            let Some(key) = state.workers.get(&worker).cloned() else { return };
-            let State { pools, runs, queued, .. } = &mut *state;
-            let Some(pool) = pools.get_mut(&key) else { return };
-            for id in ids.iter().rev() {
-                pool.leave(worker, slot, *id, Instant::now(), false);
-                if let Some(entry) = runs.get_mut(id) {
-                    entry.at = None;
-                    pool.queue.push_front(*id);
-                    *queued += 1;
-                }
-            }
-            if let Some(slot) = pool.worker(worker).and_then(|worker| worker.slots.get_mut(usize::from(slot))) {
-                slot.taking_back = false;
-            }
-            // What stood behind a long task shows that this pool's tasks are not all short.
-            pool.observe(crate::pool::LONG * 2);
-            self.dispatch(&mut state, &key, &node)
-        };
-        self.act(&node, actions);
-    }
-
-    /// Frames that came back after the one who had asked for them had given up.
-    pub(crate) fn returned(&self, worker: WorkerId, ids: &[u64]) {
-        let slots: Vec<(u16, u64)> = {
-            let state = self.state.lock();
-            let slot = |id: &u64| Some((state.runs.get(id)?.at.as_ref()?.1, *id));
-            ids.iter().filter_map(slot).collect()
-        };
-        for (slot, id) in slots {
-            let stopped = self.state.lock().runs.get(&id).is_some_and(|entry| entry.stop.is_some());
-            if stopped {
-                self.removed(worker, slot, id);
-            } else {
-                self.taken_back(worker, slot, &[id]);
-            }
-        }
-    }
-
     /// No new tasks for this worker. False if it has gone.
     pub(crate) fn drain(&self, worker: WorkerId) -> bool {
         let Some(node) = self.node.upgrade() else { return false };
@@ -404,169 +347,6 @@ impl Scheduler {
         let Some(key) = state.workers.get(&worker).cloned() else { return false };
         let worker = state.pools.get_mut(&key).and_then(|pool| pool.worker(worker));
         worker.is_some_and(|worker| worker.in_flight().any(|id| id != run))
-    }
-
-    /// A worker has ended: its tasks are answered, and the next ones get a new worker.
-    pub(crate) fn lost(&self, worker: WorkerId, loss: &Loss) {
-        let Some(node) = self.node.upgrade() else { return };
-        let (lost, actions) = {
-            let mut state = self.state.lock();
-            let Some(key) = state.workers.remove(&worker) else {
-                if !loss.requested {
-                    state.lost_early.insert(worker, loss.clone());
-                }
-                return;
-            };
-            let mut lost = Vec::new();
-            if let Some(pool) = state.pools.get_mut(&key)
-                && let Some(position) = pool.workers.iter().position(|known| known.worker.id() == worker)
-            {
-                let gone = pool.workers.remove(position);
-                for slot in &gone.slots {
-                    lost.extend(slot.in_flight.iter().enumerate().map(|(place, id)| (place == 0, *id)));
-                }
-            }
-            let lost: Vec<_> =
-                lost.into_iter().filter_map(|(head, id)| Some((head, state.runs.remove(&id)?))).collect();
-            (lost, self.dispatch(&mut state, &key, &node))
-        };
-        self.act(&node, actions);
-        answer_lost(&node, loss, lost);
-    }
-
-    /// Tasks that wait and that run, for operators.
-    pub(crate) fn load(&self) -> (u32, u32) {
-        let state = self.state.lock();
-        (state.queued as u32, (state.runs.len() - state.queued.min(state.runs.len())) as u32)
-    }
-
-    pub(crate) fn is_executing(&self, id: u64) -> Option<bool> {
-        self.state.lock().runs.get(&id).map(|entry| entry.at.is_some())
-    }
-
-    /// The languages that have run here, with the version of the runtime.
-    pub(crate) fn runtimes(&self) -> HashMap<String, String> {
-        let workers = self.workers();
-        workers
-            .iter()
-            .map(|worker| (worker.language().name().to_owned(), worker.hello().language_version.clone()))
-            .collect()
-    }
-
-    /// Runs of tasks that use a unit with this digest.
-    pub(crate) fn runs_with_unit(&self, digest: haulier_model::Digest) -> Vec<u64> {
-        let uses = |entry: &Entry| {
-            entry.run.placement.class_path.class_path.sources.contains(&haulier_model::ClassPathSource::Unit(digest))
-        };
-        self.state.lock().runs.iter().filter(|(_, entry)| uses(entry)).map(|(id, _)| *id).collect()
-    }
-
-    /// Tells the JVM workers of a group that loaders are not needed any more.
-    pub(crate) fn release_loaders(&self, group: &str, loaders: &[Bytes]) {
-        let workers: Vec<Arc<Worker>> = {
-            let state = self.state.lock();
-            let pools = state.pools.iter().filter(|(key, _)| &*key.group == group && key.language == Language::Java);
-            pools.flat_map(|(_, pool)| pool.workers.iter().map(|worker| worker.worker.clone())).collect()
-        };
-        for worker in workers {
-            worker.release_loaders(loaders.to_vec());
-        }
-    }
-
-    /// Takes workers out that have had nothing to do for `limit`, or whose environment is named; the caller stops them.
-    pub(crate) fn retire(&self, limit: Duration, environments: &[Bytes]) -> Vec<Arc<Worker>> {
-        let mut state = self.state.lock();
-        let State { pools, workers, .. } = &mut *state;
-        let mut retired = Vec::new();
-        for (key, pool) in pools.iter_mut() {
-            let named = key.environment.as_ref().is_some_and(|environment| environments.contains(environment));
-            pool.workers.retain(|worker| {
-                let old = pool.queue.is_empty() && worker.is_idle() && (named || worker.idle_since.elapsed() >= limit);
-                if old {
-                    workers.remove(&worker.worker.id());
-                    retired.push(worker.worker.clone());
-                }
-                !old
-            });
-        }
-        pools.retain(|_, pool| !pool.workers.is_empty() || pool.starting > 0 || !pool.queue.is_empty());
-        retired
-    }
-
-    /// How many Python workers there are, those that start included.
-    pub(crate) fn python_workers(&self) -> usize {
-        let state = self.state.lock();
-        let pools = state.pools.iter().filter(|(key, _)| key.language == Language::Python);
-        pools.map(|(_, pool)| pool.workers.len() + pool.starting).sum()
-    }
-
-    /// The directory of the Python environment that a pool serves.
-    pub(crate) fn environment(&self, key: &PoolKey) -> Option<std::path::PathBuf> {
-        self.state.lock().pools.get(key)?.directory.clone()
-    }
-
-    /// All workers, for the end of the node.
-    pub(crate) fn workers(&self) -> Vec<Arc<Worker>> {
-        let state = self.state.lock();
-        state.pools.values().flat_map(|pool| pool.workers.iter().map(|worker| worker.worker.clone())).collect()
-    }
-
-    /// Gives tasks that wait behind a long one to other slots. Idle while no slot has frames that wait.
-    pub(crate) async fn balance(self: Arc<Self>) {
-        loop {
-            self.balance.notified().await;
-            loop {
-                tokio::time::sleep(crate::pool::LONG).await;
-                let (blocked, more) = {
-                    let mut state = self.state.lock();
-                    let now = Instant::now();
-                    let blocked: Vec<_> = state.pools.values_mut().flat_map(|pool| pool.blocked_slots(now)).collect();
-                    let more = state.pools.values().any(Pool::pipelined);
-                    if !more {
-                        self.balancing.store(false, Ordering::Relaxed);
-                    }
-                    (blocked, more)
-                };
-                for (worker, slot) in blocked {
-                    let scheduler = self.clone();
-                    tokio::spawn(async move {
-                        let ids = worker.take_back(slot).await;
-                        scheduler.taken_back(worker.id(), slot, &ids);
-                    });
-                }
-                if !more {
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Stops tasks whose deadline has passed.
-    pub(crate) async fn watch_deadlines(self: Arc<Self>) {
-        loop {
-            let (due, next) = {
-                let mut state = self.state.lock();
-                let now = Instant::now();
-                let mut due = Vec::new();
-                while let Some(Reverse((at, id))) = state.deadlines.peek().copied() {
-                    if at > now && state.runs.contains_key(&id) {
-                        break;
-                    }
-                    state.deadlines.pop();
-                    due.push(id);
-                }
-                (due, state.deadlines.peek().map(|Reverse((at, _))| *at))
-            };
-            for id in due {
-                self.stop(id, StopReason::Deadline, false);
-            }
-            match next {
-                Some(at) => {
-                    let _ = tokio::time::timeout_at(at.into(), self.deadlines.notified()).await;
-                }
-                None => self.deadlines.notified().await,
-            }
-        }
     }
 }
 
@@ -609,33 +389,4 @@ fn frame(node: &NodeCore, run: &Run) -> v1::TaskFrame {
     }
     frame.result_path = node.payloads.result_path(run.id).display().to_string();
     frame
-}
-
-fn answer_lost(node: &NodeCore, loss: &Loss, lost: Vec<(bool, Entry)>) {
-    let culprit = lost.iter().find(|(_, entry)| entry.stop.is_some()).or(lost.iter().find(|(head, _)| *head));
-    let culprit = culprit.map(|(_, entry)| (entry.run.id, entry.run.operation()));
-    for (head, entry) in lost {
-        let run = &entry.run;
-        let (id, operation) = culprit.as_ref().map_or((0, ""), |(id, operation)| (*id, operation.as_str()));
-        if let Some(stop) = entry.stop {
-            stop.ended.notify_one();
-            if !stop.answered {
-                run.fail(&node.name, stop.reason.error(run, "by killing its worker"));
-            }
-            continue;
-        }
-        let what = if head && (id == run.id || !loss.requested) {
-            format!("the worker ended while the task ran: {}", loss.status)
-        } else {
-            format!("the worker ended ({}) while it ran another task: {operation}", loss.status)
-        };
-        let output = loss.last_output.trim();
-        let mut error = run
-            .error(ErrorKind::WorkerLost, what)
-            .hint("the task may have run in part; submit it again if that does no harm");
-        if !output.is_empty() {
-            error = error.context("last output", output);
-        }
-        run.fail(&node.name, error);
-    }
 }

@@ -1,0 +1,89 @@
+//! What runs where: questions about the state, and workers that are no longer needed.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use haulier_model::Language;
+use haulier_worker::Worker;
+
+use super::{Entry, Scheduler, State};
+use crate::run::PoolKey;
+
+impl Scheduler {
+    /// Tasks that wait and that run, for operators.
+    pub(crate) fn load(&self) -> (u32, u32) {
+        let state = self.state.lock();
+        (state.queued as u32, (state.runs.len() - state.queued.min(state.runs.len())) as u32)
+    }
+
+    pub(crate) fn is_executing(&self, id: u64) -> Option<bool> {
+        self.state.lock().runs.get(&id).map(|entry| entry.at.is_some())
+    }
+
+    /// The languages that have run here, with the version of the runtime.
+    pub(crate) fn runtimes(&self) -> HashMap<String, String> {
+        let workers = self.workers();
+        workers
+            .iter()
+            .map(|worker| (worker.language().name().to_owned(), worker.hello().language_version.clone()))
+            .collect()
+    }
+
+    /// Runs of tasks that use a unit with this digest.
+    pub(crate) fn runs_with_unit(&self, digest: haulier_model::Digest) -> Vec<u64> {
+        let uses = |entry: &Entry| {
+            entry.run.placement.class_path.class_path.sources.contains(&haulier_model::ClassPathSource::Unit(digest))
+        };
+        self.state.lock().runs.iter().filter(|(_, entry)| uses(entry)).map(|(id, _)| *id).collect()
+    }
+
+    /// Tells the JVM workers of a group that loaders are not needed any more.
+    pub(crate) fn release_loaders(&self, group: &str, loaders: &[Bytes]) {
+        let workers: Vec<Arc<Worker>> = {
+            let state = self.state.lock();
+            let pools = state.pools.iter().filter(|(key, _)| &*key.group == group && key.language == Language::Java);
+            pools.flat_map(|(_, pool)| pool.workers.iter().map(|worker| worker.worker.clone())).collect()
+        };
+        for worker in workers {
+            worker.release_loaders(loaders.to_vec());
+        }
+    }
+
+    /// Takes workers out that have had nothing to do for `limit`, or whose environment is named; the caller stops them.
+    pub(crate) fn retire(&self, limit: Duration, environments: &[Bytes]) -> Vec<Arc<Worker>> {
+        let mut state = self.state.lock();
+        let State { pools, workers, .. } = &mut *state;
+        let mut retired = Vec::new();
+        for (key, pool) in pools.iter_mut() {
+            let named = key.environment.as_ref().is_some_and(|environment| environments.contains(environment));
+            pool.workers.retain(|worker| {
+                let old = pool.queue.is_empty() && worker.is_idle() && (named || worker.idle_since.elapsed() >= limit);
+                if old {
+                    workers.remove(&worker.worker.id());
+                    retired.push(worker.worker.clone());
+                }
+                !old
+            });
+        }
+        pools.retain(|_, pool| !pool.workers.is_empty() || pool.starting > 0 || !pool.queue.is_empty());
+        retired
+    }
+
+    /// How many Python workers there are, those that start included.
+    pub(crate) fn python_workers(&self) -> usize {
+        let state = self.state.lock();
+        let pools = state.pools.iter().filter(|(key, _)| key.language == Language::Python);
+        pools.map(|(_, pool)| pool.workers.len() + pool.starting).sum()
+    }
+
+    /// The directory of the Python environment that a pool serves.
+    pub(crate) fn environment(&self, key: &PoolKey) -> Option<std::path::PathBuf> {
+        self.state.lock().pools.get(key)?.directory.clone()
+    }
+
+    /// All workers, for the end of the node.
+    pub(crate) fn workers(&self) -> Vec<Arc<Worker>> {
+        let state = self.state.lock();
+        state.pools.values().flat_map(|pool| pool.workers.iter().map(|worker| worker.worker.clone())).collect()
+    }
+}

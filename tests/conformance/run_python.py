@@ -4,17 +4,15 @@
 It uses the public package only, and knows no case by name.
 """
 
-import math
 import os
 import socket
 import sys
-import tomllib
 import traceback
 from pathlib import Path
 
 import haulier
+from case_data import cases, decode, same
 
-HERE = Path(__file__).resolve().parent
 FIXTURES = Path(os.environ["CARGO_TARGET_DIR"]) / "fixtures"
 DEADLINE = 60.0
 FEATURES = {"named-broadcast"}
@@ -22,41 +20,6 @@ FEATURES = {"named-broadcast"}
 
 class Mismatch(Exception):
     """What was seen is not what a case expects."""
-
-
-def decode(value, port=None):
-    """Turn a value of a case into the value that is sent."""
-    if isinstance(value, list):
-        return [decode(part, port) for part in value]
-    if not isinstance(value, dict):
-        return value
-    match value.get("$"):
-        case None:
-            return {key: decode(part, port) for key, part in value.items()}
-        case "null":
-            return None
-        case "bytes":
-            return bytes.fromhex(value["hex"])
-        case "repeat":
-            return bytes.fromhex(value["hex"]) * value["count"]
-        case "map":
-            return {decode(key): decode(part, port) for key, part in value["entries"]}
-        case "port":
-            return port
-    raise Mismatch(f"no such value: {value}")
-
-
-def same(left, right):
-    """Compare values and their kinds: 1, 1.0 and True differ; NaN equals NaN; the order of a map counts."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, float):
-        return left.hex() == right.hex() or (math.isnan(left) and math.isnan(right))
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(same, left, right))
-    if isinstance(left, dict):
-        return same([[*pair] for pair in left.items()], [[*pair] for pair in right.items()])
-    return left == right
 
 
 def require(condition, message):
@@ -98,7 +61,9 @@ class Runner:
 
     def step(self, step, digests):
         """Run a step and compare what it gives, or its error, with what is expected."""
-        act = getattr(self, next(word for word in ("deploy", "undeploy", "list", "call", "broadcast", "cancel") if word in step))
+        act = getattr(
+            self, next(word for word in ("deploy", "undeploy", "list", "call", "broadcast", "cancel") if word in step)
+        )
         try:
             act(step, digests)
         except Mismatch:
@@ -124,7 +89,9 @@ class Runner:
 
     def undeploy(self, step, _):
         """Undeploy a version or all of a name."""
-        removed = sorted(unit.version for unit in self.cluster.undeploy(step["undeploy"], force=step.get("force", False)))
+        removed = sorted(
+            unit.version for unit in self.cluster.undeploy(step["undeploy"], force=step.get("force", False))
+        )
         require(removed == step.get("gives", removed), f"removed {removed}")
 
     def list(self, step, _):
@@ -166,28 +133,12 @@ class Runner:
                     raise Mismatch(f"not cancelled: {result!r}")
 
 
-def value_cases(file):
-    """Make cases of the values: sent, returned and described."""
-    for language in ("java", "python"):
-        side = file[language]
-        unit = f"{file['unit']}-{language}"
-        steps = [{"deploy": unit, "version": "1.0.0", "sources": side["sources"]}]
-        for entry in file["value"]:
-            steps.append({"call": side["echo"], "unit": unit, "args": [entry["value"]], "value": entry["value"]})
-            steps.append({"call": side["describe"], "unit": unit, "args": [entry["value"]], "value": entry["text"]})
-        yield {"name": f"{len(file['value'])} values to {language} and back", "needs": [language], "steps": steps}
-
-
 def main():
     """Run every case; print what failed and what was skipped."""
-    cases = []
-    for path in sorted((HERE / "cases").glob("*.toml")):
-        file = tomllib.loads(path.read_text("utf-8"))
-        cases += file.get("case", []) + (list(value_cases(file)) if "value" in file else [])
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     with haulier.connect(os.environ["HAULIER_ADDRESS"]) as cluster:
         capabilities = FEATURES | {runtime for node in cluster.nodes() for runtime in node.runtimes}
-        for case in cases:
+        for case in cases():
             if missing := set(case.get("needs", [])) - capabilities:
                 counts["skipped"] += 1
                 print(f"skipped, no {', '.join(sorted(missing))}: {case['name']}")
@@ -198,7 +149,6 @@ def main():
             except Mismatch as mismatch:
                 counts["failed"] += 1
                 print(f"FAILED: {case['name']}\n  {mismatch}", flush=True)
-    print("Python client: ", end="\n")
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
     return 1 if counts["failed"] else 0
 

@@ -2,6 +2,7 @@
 //!
 //! Owns processes and files of tests and ends them all. It uses what a user would use (the distribution folder, the
 //! command line, the native client) and never reaches into the node.
+pub mod cases;
 mod fixtures;
 mod node;
 mod process;

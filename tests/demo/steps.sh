@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The steps of the demo, against the node at HAULIER_ADDRESS. Each prints what it does and what came of it; the first
+# that does not give what it should ends the demo.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+export PATH="$HAULIER_DIST/bin:$PATH"
+fixtures=$CARGO_TARGET_DIR/fixtures
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+step() { printf '\n== %s\n' "$*"; }
+show() { printf '$ %s\n' "$*"; "$@"; }
+# Requires a text in what a command prints.
+expect() {
+    local text=$1
+    shift
+    show "$@" 2>&1 | tee "$scratch/printed" || true
+    grep -qF -- "$text" "$scratch/printed" || { echo "expected: $text"; exit 1; }
+}
+
+step "1. A node with the embedded catalogue on a free loopback port"
+expect "$HAULIER_ADDRESS" haulier nodes
+echo "the node has no class and no module of what follows:"
+show ls "$HAULIER_DIST/lib/haulier"
+
+step "2. Java, peer loading: the classes of the program travel by themselves"
+expect "peer" mvn --batch-mode --quiet --no-transfer-progress --file ../../java/examples/pom.xml compile exec:java
+
+step "3. Java, a unit: deployed, listed, run by name, undeployed"
+cp "$fixtures/pricing-1.jar" "$scratch/pricing.jar"
+expect "1.2.0" haulier deploy pricing "$scratch/pricing.jar" --version 1.2.0
+expect "pricing" haulier list-deployments
+expect "42" haulier run pricing:1.2.0 acme.Price 21
+expect "pricing" haulier undeploy pricing:1.2.0
+expect "pricing" haulier run pricing:1.2.0 acme.Price 21
+
+step "4. Python: functions of the script, functions of a project, then the project as a unit"
+expect "64.4" "$HAULIER_VENV/bin/python" python/demo.py
+
+step "5. Rust: deploys the jar and the package, calls both"
+expect "64.4" "$CARGO_TARGET_DIR/debug/examples/deploy_and_run" "$HAULIER_ADDRESS" \
+    "$fixtures/pricing-1.jar" acme.Price python/weather weather.forecast:warmest
+
+step "6. What is left: no unit"
+show haulier list-deployments

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds the wheels haulier and haulier-node from what cargo has built already.
+#
+#   tests/install/build_wheels.sh PYTHON FOLDER
+set -euo pipefail
+python=$1
+folder=$2
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+mkdir -p "$folder"
+fresh=$(mktemp -d "$folder.XXXXXX")
+trap 'rm -rf "$fresh"' EXIT
+# The profile and the target folder of the workspace: the dependencies are not built again.
+(cd python && "$(dirname "$python")/maturin" build --quiet --profile dev --interpreter "$python" --out "$fresh")
+"$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$fresh" ./python/haulier-node
+rm -f "$folder"/*.whl
+mv "$fresh"/*.whl "$folder"/
+ls "$folder"

@@ -1,0 +1,77 @@
+package io.haulier.client;
+
+import io.haulier.api.HaulierException;
+import io.haulier.api.internal.ErrorMessage;
+
+/**
+ * The native functions. Handles are numbers that the core looks up: a closed or made-up one is an exception. Where a
+ * function takes a {@code callback}, the answer comes once, later, through {@link NativeCallbacks}.
+ */
+final class Native {
+    static {
+        NativeLibrary.load();
+    }
+
+    private Native() {}
+
+    /** Connects; waits at most {@code timeoutMillis}. Empty token and certificate: none. */
+    static native long connect(
+            String address, String token, String certificatePem, int mode, long timeoutMillis, String javaVersion);
+
+    /** Ends the session; pending tasks fail as closed. A second call does nothing. */
+    static native void close(long cluster);
+
+    /** A scope of peer-loaded code: the class roots of one class loader. */
+    static native long openScope(long cluster, String[] roots);
+
+    /** A set of classes that tasks begin with; the number is for {@link #submit}. */
+    static native int addStart(long scope, String[] classNames);
+
+    /**
+     * Submits a task.
+     *
+     * @param callback who gets the answer
+     * @param scope the code it needs; 0: none
+     * @param start from {@link #addStart}
+     * @param units references of units, in order
+     * @param entryPoint empty: the payload says it
+     * @param target 0: any node, 1: {@code node}, 2: all nodes
+     * @param deadlineMillis 0: none
+     * @param resultCodecs one in each four bits, the preferred one in the lowest
+     * @return the number of the task
+     */
+    static native long submit(
+            long cluster,
+            long callback,
+            long scope,
+            int start,
+            String[] units,
+            String entryPoint,
+            int codec,
+            byte[] payload,
+            int target,
+            String node,
+            long deadlineMillis,
+            int resultCodecs);
+
+    /** Cancels a task; one that is not known is none. */
+    static native void cancel(long cluster, long task, boolean force);
+
+    /** Deploys files and folders as a unit; answers with its record. An empty version: the next revision. */
+    static native void deploy(
+            long cluster, long callback, String name, String version, boolean replace, String[] sources);
+
+    /** Removes units; answers with the records of what was removed. */
+    static native void undeploy(long cluster, long callback, String reference, boolean force);
+
+    /** Lists units; an empty name: all. */
+    static native void listUnits(long cluster, long callback, String name);
+
+    /** Lists nodes. */
+    static native void listNodes(long cluster, long callback);
+
+    /** The exception that the core throws; called from there. */
+    static HaulierException exception(byte[] error) {
+        return ErrorMessage.decode(error).exception();
+    }
+}

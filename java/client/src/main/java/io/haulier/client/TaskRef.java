@@ -1,0 +1,86 @@
+package io.haulier.client;
+
+import io.haulier.api.ErrorKind;
+import io.haulier.api.HaulierException;
+import io.haulier.api.NodeId;
+import io.haulier.api.Outcome;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+
+/**
+ * A named task of a deployed unit; immutable.
+ *
+ * <p>Arguments are null, booleans, numbers, strings, {@code byte[]}, lists and maps for a task of any language, and any
+ * serializable object for a Java task.
+ *
+ * @param <R> the result
+ */
+public final class TaskRef<R> {
+    private final Submitter submitter;
+    private final String entryPoint;
+    private final Class<R> type;
+    private final TaskOptions options;
+
+    TaskRef(Submitter submitter, String entryPoint, Class<R> type, TaskOptions options) {
+        this.submitter = submitter;
+        this.entryPoint = entryPoint;
+        this.type = type;
+        this.options = options;
+    }
+
+    /**
+     * Calls the task and waits.
+     *
+     * @throws HaulierException if it could not run, or failed with an exception that is checked or cannot be rebuilt;
+     *     an unchecked exception of the task is thrown as itself
+     */
+    public R call(Object... arguments) {
+        RemoteFuture<R> future = submit(arguments);
+        try {
+            return future.get();
+        } catch (ExecutionException problem) {
+            Throwable cause = problem.getCause();
+            if (cause instanceof RuntimeException unchecked) {
+                throw unchecked;
+            } else if (cause instanceof Error error) {
+                throw error;
+            }
+            throw HaulierException.of(ErrorKind.TASK_FAILED, "call " + entryPoint, cause.toString())
+                    .cause(cause)
+                    .build();
+        } catch (InterruptedException interrupted) {
+            future.cancel(true);
+            Thread.currentThread().interrupt();
+            throw HaulierException.of(ErrorKind.CANCELED, "call " + entryPoint, "the calling thread was interrupted")
+                    .cause(interrupted)
+                    .build();
+        }
+    }
+
+    /** Calls the task. */
+    public RemoteFuture<R> submit(Object... arguments) {
+        return submitter.call(entryPoint, Arguments.of(entryPoint, arguments), options, type);
+    }
+
+    /** Calls the task on every node: each node's result or failure. */
+    public CompletableFuture<Map<NodeId, Outcome<R>>> broadcast(Object... arguments) {
+        return submitter.callAll(entryPoint, Arguments.of(entryPoint, arguments), options, type);
+    }
+
+    /** The same task; a call ends with {@code DeadlineExceeded} if the result is not there in this time. */
+    public TaskRef<R> timeout(Duration timeout) {
+        return new TaskRef<>(submitter, entryPoint, type, options.withTimeout(timeout));
+    }
+
+    /** The same task on the node of this name. */
+    public TaskRef<R> onNode(String name) {
+        return new TaskRef<>(submitter, entryPoint, type, options.onNode(name));
+    }
+
+    /** The name of the task. */
+    public String entryPoint() {
+        return entryPoint;
+    }
+}

@@ -21,6 +21,8 @@ pub mod class_file;
 pub mod closure;
 mod content;
 mod deny;
+#[cfg(test)]
+mod fixtures;
 mod folder;
 mod limits;
 mod packed_root;

@@ -1,3 +1,5 @@
+//! Archives built field by field, so that every field can lie, and archives of other writers.
+
 use std::io::{Cursor, Seek, Write};
 
 use haulier_model::{Digest, ErrorKind};

@@ -1,3 +1,5 @@
+//! Classes compiled by `javac`, and damaged ones.
+
 use std::fs;
 
 use haulier_model::ErrorKind;

@@ -1,3 +1,5 @@
+//! Folders with links, odd files and too much of everything.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Each kind of source, from the path to the bytes.
+
 use std::{fs, time::Instant};
 
 use haulier_model::Digest;

@@ -1,3 +1,5 @@
+//! Round trips, damage and limits of record streams.
+
 use haulier_model::ErrorKind;
 use proptest::prelude::*;
 

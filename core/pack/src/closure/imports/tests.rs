@@ -1,3 +1,5 @@
+//! A table of statements, and sources that are none.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Closures over classes compiled by `javac`.
+
 use std::fs;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Closures over small Python trees.
+
 use super::*;
 use crate::{DenyList, Limits, fixtures};
 

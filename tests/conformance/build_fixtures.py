@@ -30,14 +30,16 @@ def main():
         print(f"{out} (current)")
         return
     fresh = TARGET / f"fixtures.{os.getpid()}"
-    shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    build_java(fresh)
-    build_python(fresh)
-    build_hostile(fresh)
-    (fresh / "built-from").write_text(digest)
-    shutil.rmtree(out, ignore_errors=True)
-    fresh.rename(out)
+    try:
+        build_java(fresh)
+        build_python(fresh)
+        build_hostile(fresh)
+        (fresh / "built-from").write_text(digest)
+        shutil.rmtree(out, ignore_errors=True)
+        fresh.rename(out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
     print(out)
 
 

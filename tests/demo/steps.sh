@@ -8,6 +8,17 @@ fixtures=$CARGO_TARGET_DIR/fixtures
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
+# The processes below one, one a line.
+below() {
+    local stat child parent
+    for stat in /proc/[0-9]*/stat; do
+        read -r child parent < <(sed -E 's/^([0-9]+) \(.*\) . ([0-9]+) .*/\1 \2/' "$stat" 2>/dev/null) || continue
+        if [ "$parent" = "$1" ]; then
+            echo "$child"
+            below "$child"
+        fi
+    done
+}
 step() { printf '\n== %s\n' "$*"; }
 show() { printf '$ %s\n' "$*"; "$@"; }
 # Requires a text in what a command prints.
@@ -41,5 +52,8 @@ step "5. Rust: deploys the jar and the package, calls both"
 expect "64.4" "$CARGO_TARGET_DIR/debug/examples/deploy_and_run" "$HAULIER_ADDRESS" \
     "$fixtures/pricing-1.jar" acme.Price python/weather weather.forecast:warmest
 
-step "6. What is left: no unit"
+step "6. What is left: no unit; and the workers that must end with the node"
 show haulier list-deployments
+below "$HAULIER_NODE_PID" | tee "$HAULIER_DEMO_PROCESSES" | while read -r process; do
+    printf '%s %s\n' "$process" "$(tr '\0' ' ' <"/proc/$process/cmdline" | cut -c 1-80)"
+done

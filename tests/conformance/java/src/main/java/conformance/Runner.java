@@ -1,0 +1,199 @@
+package conformance;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.haulier.api.HaulierException;
+import io.haulier.api.NodeId;
+import io.haulier.api.Outcome;
+import io.haulier.client.Cluster;
+import io.haulier.client.DeployedUnit;
+import io.haulier.client.Haulier;
+import io.haulier.client.RemoteFuture;
+import io.haulier.client.TaskRef;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/** Runs the conformance cases through the Java client against the node at HAULIER_ADDRESS. Knows no case by name. */
+public final class Runner {
+    private static final Path FIXTURES = Path.of(System.getenv("CARGO_TARGET_DIR"), "fixtures");
+    private static final long DEADLINE_SECONDS = 60;
+    private static final Set<String> FEATURES = Set.of("named-broadcast");
+
+    private final Cluster cluster;
+    private final Map<String, String> digests = new HashMap<>();
+
+    private Runner(Cluster cluster) {
+        this.cluster = cluster;
+    }
+
+    /** What was seen is not what a case expects. */
+    private static final class Mismatch extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        Mismatch(String message) {
+            super(message.length() < 2000 ? message : message.substring(0, 2000) + "...");
+        }
+    }
+
+    /** Runs every case of the folder given; prints what failed and what was skipped. */
+    public static void main(String[] arguments) throws Exception {
+        int passed = 0;
+        int failed = 0;
+        int skipped = 0;
+        try (Cluster cluster = Haulier.connect(System.getenv("HAULIER_ADDRESS"))) {
+            Set<String> capabilities = new HashSet<>(FEATURES);
+            cluster.nodes().forEach(node -> capabilities.addAll(node.runtimes().keySet()));
+            for (JsonNode test : CaseData.cases(Path.of(arguments[0]))) {
+                List<String> missing = CaseData.texts(test.path("needs"));
+                missing.removeAll(capabilities);
+                if (!missing.isEmpty()) {
+                    skipped++;
+                    System.out.println("skipped, no " + missing + ": " + test.get("name").asText());
+                    continue;
+                }
+                try {
+                    new Runner(cluster).run(test);
+                    passed++;
+                } catch (Mismatch mismatch) {
+                    failed++;
+                    System.out.println("FAILED: " + test.get("name").asText() + "\n  " + mismatch.getMessage());
+                }
+            }
+        }
+        System.out.println(passed + " passed, " + failed + " failed, " + skipped + " skipped");
+        System.exit(failed == 0 ? 0 : 1);
+    }
+
+    private void run(JsonNode test) throws Mismatch {
+        for (JsonNode step : test.get("steps")) {
+            try {
+                step(step);
+            } catch (Mismatch mismatch) {
+                throw new Mismatch(step + "\n    " + mismatch.getMessage());
+            }
+        }
+    }
+
+    private void step(JsonNode step) throws Mismatch {
+        try {
+            act(step);
+        } catch (Mismatch mismatch) {
+            throw mismatch;
+        } catch (Throwable problem) {
+            boolean wrapped = problem instanceof CompletionException || problem instanceof ExecutionException;
+            checkError(step, wrapped && problem.getCause() != null ? problem.getCause() : problem);
+            return;
+        }
+        require(!step.has("error"), "expected " + step.path("error") + ", but it succeeded");
+    }
+
+    private void act(JsonNode step) throws Exception {
+        if (step.has("deploy")) {
+            deploy(step);
+        } else if (step.has("undeploy")) {
+            String reference = step.get("undeploy").asText();
+            boolean force = step.path("force").asBoolean();
+            List<DeployedUnit> removed = (force ? cluster.undeployNow(reference) : cluster.undeploy(reference)).join();
+            sameVersions(step, removed.stream());
+        } else if (step.has("list")) {
+            sameVersions(step, cluster.deployments().stream().filter(unit -> unit.name().equals(step.get("list").asText())));
+        } else if (step.has("call")) {
+            Object result = task(step, "call").call(values(step, 0));
+            require(CaseData.same(result, CaseData.decode(step.get("value"), 0)), "got " + result);
+        } else if (step.has("broadcast")) {
+            Map<NodeId, Outcome<Object>> outcomes = task(step, "broadcast").broadcast(values(step, 0)).join();
+            require(!outcomes.isEmpty(), "no node answered");
+            for (Outcome<Object> outcome : outcomes.values()) {
+                require(CaseData.same(outcome.get(), CaseData.decode(step.get("value"), 0)), "got " + outcome);
+            }
+        } else {
+            cancel(step);
+        }
+    }
+
+    private void deploy(JsonNode step) throws Mismatch {
+        Path[] sources = CaseData.texts(step.get("sources")).stream().map(FIXTURES::resolve).toArray(Path[]::new);
+        String name = step.get("deploy").asText();
+        String version = step.path("version").asText("");
+        boolean replace = step.path("replace").asBoolean();
+        DeployedUnit unit =
+                (replace ? cluster.redeploy(name, version, sources) : cluster.deploy(name, version, sources)).join();
+        require(unit.version().equals(step.path("gives").asText(unit.version())), "deployed as " + unit.version());
+        String digest = unit.digest().replaceFirst("^sha256:", "");
+        if (step.has("digest")) {
+            String known = digests.putIfAbsent(step.get("digest").asText(), digest);
+            require(known == null || known.equals(digest), "another digest: " + digest);
+        }
+        if (step.has("differs")) {
+            require(!digest.equals(digests.get(step.get("differs").asText())), "the same digest: " + digest);
+        }
+    }
+
+    private void cancel(JsonNode step) throws Exception {
+        try (ServerSocket listener = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            listener.setSoTimeout((int) TimeUnit.SECONDS.toMillis(DEADLINE_SECONDS));
+            RemoteFuture<Object> future = task(step, "cancel").submit(values(step, listener.getLocalPort()));
+            listener.accept().close();
+            future.cancel(true);
+            Object result = future.get(DEADLINE_SECONDS, TimeUnit.SECONDS);
+            throw new Mismatch("not cancelled: " + result);
+        } catch (CancellationException expected) {
+            require(step.has("cancel"), "cancelled");
+        }
+    }
+
+    private TaskRef<Object> task(JsonNode step, String word) {
+        double seconds = step.path("timeout").asDouble(DEADLINE_SECONDS);
+        TaskRef<Object> task = cluster.task(filled(step.get("unit").asText()), step.get(word).asText());
+        return task.timeout(Duration.ofMillis((long) (seconds * 1000)));
+    }
+
+    private void checkError(JsonNode step, Throwable problem) throws Mismatch {
+        HaulierException own = problem instanceof HaulierException exception ? exception : null;
+        String kind = own == null ? "TaskFailed" : own.kind().label();
+        require(kind.equals(step.path("error").asText()), "expected " + step.path("error") + ", got " + kind + ": " + problem);
+        if (own != null && step.has("retry")) {
+            require(own.retry().name().toLowerCase(Locale.ROOT).equals(step.get("retry").asText()), "retry " + own.retry());
+        }
+        String type = own != null && own.remote().isPresent() ? own.remote().get().typeName() : problem.getClass().getName();
+        require(type.contains(step.path("remote").asText()), "an exception " + type);
+        for (String part : CaseData.texts(step.path("message"))) {
+            require(problem.toString().contains(filled(part)), "no '" + filled(part) + "' in the message of " + problem);
+        }
+    }
+
+    private static void sameVersions(JsonNode step, Stream<DeployedUnit> units) throws Mismatch {
+        List<String> versions = units.map(DeployedUnit::version).sorted().toList();
+        require(!step.has("gives") || versions.equals(CaseData.texts(step.get("gives"))), "versions " + versions);
+    }
+
+    private static Object[] values(JsonNode step, long port) {
+        return ((List<?>) CaseData.decode(step.withArray("args"), port)).toArray();
+    }
+
+    private String filled(String text) {
+        String result = text;
+        for (Map.Entry<String, String> digest : digests.entrySet()) {
+            result = result.replace("{" + digest.getKey() + "}", digest.getValue());
+        }
+        return result;
+    }
+
+    private static void require(boolean condition, String problem) throws Mismatch {
+        if (!condition) {
+            throw new Mismatch(problem);
+        }
+    }
+}

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{class}(21) = {price}, from the unit {}:{}", pricing.name, pricing.version);
 
     let mut sum = 0;
-    let mut prices = cluster.task(&pricing, class.as_str()).map::<i64, _>(1..=1000);
+    let mut prices = cluster.task(&pricing, class.as_str()).map::<i64>(1..=1000);
     while let Some(price) = prices.next().await {
         sum += price?;
     }

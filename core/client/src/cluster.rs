@@ -1,14 +1,42 @@
-//! A connection to a cluster.
+//! A connection to a cluster: the handle that users and bindings hold.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use haulier_model::{Error, ErrorKind, Result, RootKind};
+use haulier_protocol::{MESSAGE_LIMIT, v1};
+use v1::cluster_service_client::ClusterServiceClient;
 
-use crate::{CodeScope, Completion, ConnectOptions, Submission, TaskId};
+use crate::{
+    CodeScope, Completion, ConnectOptions, Submission, TaskId, runtime,
+    session::{Session, Status},
+    task::{Task, Units},
+};
+
+/// The longest wait for the answer to a question.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait for the end of a session.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A connection to a cluster; clones share it. It closes with the last clone.
+///
+/// A connection that breaks is resumed by itself: for 10 seconds tasks wait for it, then they fail with `SessionLost`.
+/// Later calls fail with `Unavailable` until the node is back.
 #[derive(Clone, Debug)]
-pub struct Cluster {}
+pub struct Cluster {
+    owner: Arc<Owner>,
+}
+
+/// Closes the session with the last handle; the tasks that drive the session do not keep it open.
+#[derive(Debug)]
+struct Owner {
+    session: Arc<Session>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.session.close();
+    }
+}
 
 /// A node as its cluster sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,44 +61,128 @@ pub struct NodeInfo {
 }
 
 impl Cluster {
-    pub(crate) async fn connect(_options: ConnectOptions) -> Result<Self> {
-        Err(unfinished("connect"))
+    pub(crate) async fn connect(options: ConnectOptions) -> Result<Self> {
+        let session = runtime::run(async {
+            let session = Session::open(options).await?;
+            Ok(Owner { session })
+        });
+        Ok(Self { owner: Arc::new(session.await?) })
     }
 
     /// Submits a task and returns at once; never blocks. `completion` is called once with the end of the task: one
     /// outcome, for [`Target::All`](crate::Target::All) one for each node. With an error here, it is never called.
-    pub fn submit(&self, _submission: Submission, _completion: Completion) -> Result<TaskId> {
-        Err(unfinished("submit"))
+    pub fn submit(&self, submission: Submission, completion: Completion) -> Result<TaskId> {
+        self.owner.session.submit(submission, completion)
     }
 
     /// Asks for the end of a task and returns at once: what had not begun is removed, what runs is interrupted; with
     /// `force` the worker is killed. The task completes all the same, with `Canceled` if the cancel came in time.
     /// Returns whether the task had not completed yet.
-    pub fn cancel(&self, _task: TaskId, _force: bool) -> Result<bool> {
-        Err(unfinished("cancel"))
+    pub fn cancel(&self, task: TaskId, force: bool) -> Result<bool> {
+        self.owner.session.cancel(task, force)
     }
 
     /// The code of one class loader (JVM: the elements of its class path) or interpreter (Python: the import roots)
     /// of this client. Nothing is read before the first [`CodeScope::prepare`].
-    pub fn code_scope(&self, _kind: RootKind, _roots: Vec<PathBuf>) -> Arc<CodeScope> {
-        Arc::new(CodeScope {})
+    pub fn code_scope(&self, kind: RootKind, roots: Vec<PathBuf>) -> Arc<CodeScope> {
+        Arc::new(CodeScope::new(self.owner.session.clone(), kind, roots))
+    }
+
+    /// The task `entry_point` of a unit: a Java class or `Class#staticMethod`, or a Python `module:callable`.
+    pub fn task(&self, units: impl Into<Units>, entry_point: impl Into<String>) -> Task {
+        Task::new(self.clone(), units.into(), entry_point.into())
     }
 
     /// The nodes of the cluster.
     pub async fn nodes(&self) -> Result<Vec<NodeInfo>> {
-        Err(unfinished("list nodes"))
+        self.ask("list nodes".to_owned(), async move |session, operation| {
+            let mut client = ClusterServiceClient::new(session.data.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+            let answer = client.list_nodes(session.route.request(v1::ListNodesRequest {})).await;
+            let nodes = answer.map_err(|status| session.route.refused(&status, &operation))?.into_inner().nodes;
+            Ok(nodes.into_iter().map(NodeInfo::from).collect())
+        })
+        .await
     }
 
     /// Ends the session: its tasks are cancelled and complete with `Canceled`; every later call fails with `Closed`.
-    /// Waits until the node knows, for at most 2 seconds. A second call does nothing.
-    pub async fn close(&self) {}
+    /// Waits until the node knows, for at most 3 seconds. A second call does nothing.
+    pub async fn close(&self) {
+        let session = self.owner.session.clone();
+        if session.check("close").is_err() {
+            return;
+        }
+        session.close();
+        // Neither a runtime that was shut down nor a node that is silent changes that this side is closed.
+        let _ = runtime::run(async move { Ok(tokio::time::timeout(FAREWELL, session.ended()).await) }).await;
+    }
 
-    /// Whether [`Cluster::close`] was called, or the node ended the connection for good.
+    /// Whether [`Cluster::close`] was called.
     pub fn is_closed(&self) -> bool {
-        true
+        matches!(self.owner.session.status(), Status::Closed | Status::Ended)
+    }
+
+    /// The address of the node, host:port.
+    pub fn address(&self) -> &str {
+        self.owner.session.route.address()
+    }
+
+    /// The name of the node that this connection leads to; empty while it is lost.
+    pub fn node(&self) -> String {
+        self.owner.session.welcome().node
+    }
+
+    /// The name of the session, for logs; empty while it is lost.
+    pub fn session_id(&self) -> String {
+        self.owner.session.welcome().session_id
+    }
+
+    /// Whether the node takes code from clients; if not, tasks run from units alone.
+    pub fn peer_loading(&self) -> bool {
+        self.owner.session.welcome().peer_loading
+    }
+
+    /// The session, unless it is closed or was inherited over a fork.
+    pub(crate) fn session_for(&self, operation: &str) -> Result<Arc<Session>> {
+        let session = &self.owner.session;
+        session.check(operation)?;
+        if self.is_closed() {
+            return Err(Error::new(ErrorKind::Closed, operation, "the connection was closed").hint("connect again"));
+        }
+        Ok(session.clone())
+    }
+
+    /// Asks a question on the runtime, with a deadline.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        operation: String,
+        question: impl FnOnce(Arc<Session>, String) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let session = self.session_for(&operation)?;
+        let late =
+            Error::new(ErrorKind::Unavailable, &operation, format!("the node did not answer within {PATIENCE:?}"))
+                .hint("look at the node's log, then try again");
+        let asked = question(session, operation);
+        runtime::run(async move { tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(late)) }).await
     }
 }
 
-fn unfinished(operation: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, operation, "the transport is not in place yet")
+impl From<v1::Node> for NodeInfo {
+    fn from(node: v1::Node) -> Self {
+        let mut runtimes: Vec<_> = node.runtimes.into_iter().collect();
+        runtimes.sort_unstable();
+        Self {
+            name: node.name,
+            address: node.address,
+            version: node.version,
+            runtimes,
+            queued: node.queued,
+            executing: node.executing,
+            process_id: node.process_id,
+            uptime_seconds: node.uptime_seconds,
+        }
+    }
 }

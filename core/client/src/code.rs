@@ -1,20 +1,223 @@
-//! The code of this client.
+//! The code of this client: what its class loaders and interpreters hold, promised to the node by digest.
+//!
+//! Owns the chain of snapshots of each scope and what the node was already offered of it. It never loads, imports or
+//! initialises anything because a node asked.
 
-use haulier_model::{Error, ErrorKind, Result};
+mod offer;
+mod snapshot;
+mod watch;
 
-use crate::CodeReference;
+use std::{
+    collections::{HashSet, VecDeque},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use haulier_model::{Digest, Error, ErrorKind, Result, RootKind};
+use haulier_pack::DenyList;
+use haulier_protocol::v1;
+use parking_lot::{Mutex, RwLock};
+
+pub(crate) use self::snapshot::Snapshot;
+use self::watch::Watch;
+use crate::{CodeReference, session::Session};
+
+/// Older snapshots of a scope that a running task may still ask for; beyond them the answer is `SnapshotGone`.
+const KEPT_SNAPSHOTS: usize = 16;
 
 /// The code of one class loader or interpreter of this client, as the cluster may load it.
+///
+/// A JVM scope is read once; a Python scope is read again when a file below its roots has changed.
 #[derive(Debug)]
-pub struct CodeScope {}
+pub struct CodeScope {
+    session: Arc<Session>,
+    scope: Arc<Scope>,
+}
 
 impl CodeScope {
+    pub(crate) fn new(session: Arc<Session>, kind: RootKind, roots: Vec<PathBuf>) -> Self {
+        let scope = Arc::new(Scope {
+            kind,
+            watch: (kind == RootKind::Python).then(|| Mutex::new(Watch::new(roots.clone()))),
+            roots,
+            warm: RwLock::default(),
+            preparing: Mutex::default(),
+            kept: Mutex::default(),
+            offered: Mutex::default(),
+        });
+        session.code.scopes.lock().push(scope.clone());
+        Self { session, scope }
+    }
+
     /// Makes sure that the node has what `start` needs to begin, and returns what a submission refers to.
     ///
     /// `start` are JVM class names ("com/acme/Task") or Python modules ("mypackage.scoring"). Sends what is new: their
     /// closure over the roots of the scope, as far as the node lacks it. Called again with the same names it is a
     /// look-up. Blocks; must not be called on a thread that runs asynchronous code.
-    pub fn prepare(&self, _start: &[String]) -> Result<CodeReference> {
-        Err(Error::new(ErrorKind::Unavailable, "prepare code", "the transport is not in place yet"))
+    ///
+    /// Errors: `PermissionDenied` if peer loading is off at the node, `Unavailable` if the node cannot be reached,
+    /// and those of reading the roots.
+    pub fn prepare(&self, start: &[String]) -> Result<CodeReference> {
+        self.session.check("send code")?;
+        let changed = self.scope.watch.as_ref().is_some_and(|watch| watch.lock().changed());
+        if !changed && let Some(reference) = self.scope.warm.read().look_up(self.session.epoch(), start) {
+            return Ok(reference);
+        }
+        self.scope.prepare(&self.session, start, changed)
+    }
+}
+
+struct Scope {
+    kind: RootKind,
+    roots: Vec<PathBuf>,
+    watch: Option<Mutex<Watch>>,
+    warm: RwLock<Warm>,
+    /// Locked while code is read and sent, so that threads that need the same code wait for one transfer.
+    preparing: Mutex<Preparing>,
+    /// Snapshots that can still be asked for, the newest last; in a lock of its own, because an answer must not wait
+    /// for a transfer.
+    kept: Mutex<VecDeque<Arc<Snapshot>>>,
+    /// What the node was offered or sent in the current session.
+    offered: Mutex<HashSet<Digest>>,
+}
+
+/// What one preparation leaves for the next.
+#[derive(Default)]
+struct Preparing {
+    /// The session in which all of [`Scope::offered`] was offered.
+    epoch: u64,
+    /// The files have changed since the last snapshot.
+    stale: bool,
+}
+
+/// What the node has, for a look without waiting.
+#[derive(Default)]
+struct Warm {
+    epoch: u64,
+    reference: Option<CodeReference>,
+    names: HashSet<Box<str>>,
+}
+
+impl Warm {
+    fn look_up(&self, epoch: u64, start: &[String]) -> Option<CodeReference> {
+        let known = self.epoch == epoch && start.iter().all(|name| self.names.contains(name.as_str()));
+        self.reference.filter(|_| known)
+    }
+
+    /// What refers to this snapshot, if the node has been told of it in this session.
+    fn announced(&self, epoch: u64, snapshot: Digest) -> Option<CodeReference> {
+        self.reference.filter(|reference| self.epoch == epoch && reference.snapshot == snapshot)
+    }
+
+    fn note(&mut self, epoch: u64, reference: CodeReference, start: &[String]) {
+        if self.announced(epoch, reference.snapshot).is_none() {
+            self.names.clear();
+        }
+        self.epoch = epoch;
+        self.reference = Some(reference);
+        self.names.extend(start.iter().map(|name| name.as_str().into()));
+    }
+}
+
+impl Scope {
+    fn prepare(&self, session: &Arc<Session>, start: &[String], changed: bool) -> Result<CodeReference> {
+        let mut preparing = self.preparing.lock();
+        preparing.stale |= changed;
+        let (welcome, epoch) = crate::runtime::block_on(session.connected("send code"))??;
+        if !welcome.peer_loading {
+            return Err(peer_loading_is_off(&welcome.node));
+        }
+        let known = self.warm.read().look_up(epoch, start);
+        if !preparing.stale
+            && let Some(reference) = known
+        {
+            return Ok(reference);
+        }
+        let snapshot = self.snapshot(session, &mut preparing)?;
+        if preparing.epoch != epoch {
+            preparing.epoch = epoch;
+            self.offered.lock().clear();
+        }
+        let new = self.not_offered(snapshot.closure(self.kind, start));
+        let announced = self.warm.read().announced(epoch, snapshot.digest);
+        let reference = match announced {
+            Some(reference) if new.is_empty() => reference,
+            _ => offer::offer(session, &welcome, &snapshot, &new)?,
+        };
+        self.offered.lock().extend(new);
+        self.warm.write().note(epoch, reference, start);
+        Ok(reference)
+    }
+
+    fn not_offered(&self, mut digests: Vec<Digest>) -> Vec<Digest> {
+        let offered = self.offered.lock();
+        let mut seen = HashSet::with_capacity(digests.len());
+        digests.retain(|digest| !offered.contains(digest) && seen.insert(*digest));
+        digests
+    }
+
+    /// The snapshot of now: the last one, unless something has changed.
+    fn snapshot(&self, session: &Session, preparing: &mut Preparing) -> Result<Arc<Snapshot>> {
+        let last = self.kept.lock().back().cloned();
+        if let Some(last) = &last
+            && !preparing.stale
+        {
+            return Ok(last.clone());
+        }
+        preparing.stale = true;
+        if let Some(watch) = &self.watch {
+            watch.lock().begin();
+        }
+        let snapshot = Arc::new(Snapshot::read(self.kind, &self.roots, &session.code.deny)?);
+        preparing.stale = false;
+        if let Some(last) = last.filter(|last| last.digest == snapshot.digest) {
+            return Ok(last);
+        }
+        let mut kept = self.kept.lock();
+        kept.push_back(snapshot.clone());
+        while kept.len() > KEPT_SNAPSHOTS {
+            kept.pop_front();
+        }
+        Ok(snapshot)
+    }
+}
+
+impl std::fmt::Debug for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scope").field("kind", &self.kind).field("roots", &self.roots).finish_non_exhaustive()
+    }
+}
+
+fn peer_loading_is_off(node: &str) -> Error {
+    Error::new(ErrorKind::PermissionDenied, "send code", "peer loading is off")
+        .context("node", node)
+        .hint("deploy the code as a unit: haulier deploy NAME PATH")
+}
+
+/// All scopes of a session, as the node may ask for them. They stay until the session ends.
+pub(crate) struct Registry {
+    scopes: Mutex<Vec<Arc<Scope>>>,
+    deny: DenyList,
+    last_offer: AtomicU64,
+}
+
+impl Registry {
+    pub(crate) fn new(denied: &[String]) -> Result<Self> {
+        let mut deny = DenyList::default();
+        denied.iter().try_for_each(|pattern| deny.add(pattern))?;
+        Ok(Self { scopes: Mutex::default(), deny, last_offer: AtomicU64::new(0) })
+    }
+
+    fn next_offer(&self) -> u64 {
+        self.last_offer.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Answers the node's request for entries, elsewhere: the caller goes on reading results.
+    pub(crate) fn answer(&self, session: &Arc<Session>, request: v1::CodeRequest) {
+        let session_of_work = session.clone();
+        session.spawn_blocking(move || offer::answer(&session_of_work, request));
     }
 }

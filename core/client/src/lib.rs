@@ -7,7 +7,7 @@
 //! let cluster = haulier::connect("localhost:7440").await?;
 //! let unit = cluster.deploy("pricing", "1.2.0").jar("pricing.jar").send().await?;
 //! let price: i64 = cluster.task(&unit, "com.acme.Price").call(42).await?;
-//! let mut prices = cluster.task(&unit, "com.acme.Price").map::<i64, _>(1..=1000);
+//! let mut prices = cluster.task(&unit, "com.acme.Price").map::<i64>(1..=1000);
 //! while let Some(price) = prices.next().await {
 //!     println!("{}", price?);
 //! }
@@ -17,14 +17,21 @@
 //! Every call works from any executor: the connection lives on a [`runtime`] of its own. The bindings of other
 //! languages use [`Cluster::submit`], [`Cluster::cancel`] and [`CodeScope::prepare`], which take and bring bytes.
 
+mod arguments;
 mod cluster;
 mod code;
+mod deploy;
 mod options;
 pub mod runtime;
+mod session;
 mod submission;
+mod task;
+mod units;
 
+pub use arguments::IntoArguments;
 pub use cluster::{Cluster, NodeInfo};
 pub use code::CodeScope;
+pub use deploy::{Deploy, DeployProgress};
 pub use haulier_model::{
     Codec, DeploymentMode, Digest, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result, Retry, RootKind,
     Value,
@@ -32,6 +39,8 @@ pub use haulier_model::{
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
 pub use options::{ConnectOptions, DEFAULT_PORT};
 pub use submission::{CodeReference, Completion, NodeOutcome, Output, Submission, Target, TaskId};
+pub use task::{Map, Task, TaskHandle, Units};
+pub use units::{DeployedUnit, UnitDetails, UnitEntry, UnitState};
 
 /// Connects to the node at `address` (`host:port`, or `host` for port 7440), without token and TLS; see
 /// [`ConnectOptions`] for those.

@@ -15,6 +15,7 @@ mod class_path;
 mod codec;
 mod digest;
 mod error;
+mod from_value;
 mod manifest;
 mod mode;
 mod unit;

@@ -1,0 +1,242 @@
+//! Roots at one moment, with an index from digests to bytes, and the packs made of them.
+//!
+//! Must never know who asks.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, RootKind};
+use haulier_pack::{DenyList, Limits, PackedRoot, closure, stream::RecordWriter};
+
+/// Entries above this are not held in memory while they are packed.
+const LARGE: u64 = 1 << 20;
+
+pub(crate) struct Snapshot {
+    pub(crate) roots: Vec<PackedRoot>,
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: Digest,
+    places: HashMap<Digest, Place>,
+}
+
+/// Where the bytes of a digest are.
+#[derive(Clone, Copy)]
+enum Place {
+    /// The encoded root of this index.
+    Root(usize),
+    /// The entry of this index in the root of the other.
+    Entry(usize, usize),
+}
+
+impl Snapshot {
+    pub(crate) fn of(roots: Vec<PackedRoot>) -> Self {
+        let manifest = Manifest { roots: roots.iter().map(PackedRoot::digest).collect() };
+        let count: usize = roots.iter().map(|root| root.root.entries.len() + 1).sum();
+        let mut places = HashMap::with_capacity(count);
+        for (index, root) in roots.iter().enumerate() {
+            places.insert(root.digest(), Place::Root(index));
+            for (entry, content) in root.root.entries.iter().enumerate() {
+                places.entry(content.digest).or_insert(Place::Entry(index, entry));
+            }
+        }
+        Self { digest: manifest.digest(), manifest, roots, places }
+    }
+
+    /// Reads the roots of a class loader or an interpreter, several at a time. Elements that do not exist are left
+    /// out, as the JVM and Python do.
+    pub(crate) fn read(kind: RootKind, paths: &[PathBuf], deny: &DenyList) -> Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(paths.len()).max(1);
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let work = || {
+            let mut read = Vec::new();
+            loop {
+                let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let Some(path) = paths.get(index) else { return Ok::<_, Error>(read) };
+                if let Some(root) = read_root(kind, path, deny)? {
+                    read.push((index, root));
+                }
+            }
+        };
+        let mut roots = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut roots = work()?;
+            for other in others {
+                roots.extend(other.join().map_err(|_| Error::internal("read code", "a thread panicked"))??);
+            }
+            Ok::<_, Error>(roots)
+        })?;
+        roots.sort_unstable_by_key(|(index, _)| *index);
+        Ok(Self::of(roots.into_iter().map(|(_, root)| root).collect()))
+    }
+
+    /// The digests of what `start` needs, in the order in which it is found.
+    pub(crate) fn closure(&self, kind: RootKind, start: &[String]) -> Vec<Digest> {
+        let found = match kind {
+            RootKind::Jvm => closure::jvm(&self.roots, start),
+            RootKind::Python => closure::python(&self.roots, start),
+        };
+        found.into_iter().map(|(root, entry)| self.roots[root].root.entries[entry].digest).collect()
+    }
+
+    /// The names of classes whose bytes these are, as internal names.
+    pub(crate) fn class_names(&self, digests: &[Digest]) -> Vec<String> {
+        let names = digests.iter().filter_map(|digest| match self.places.get(digest)? {
+            Place::Root(_) => None,
+            Place::Entry(root, entry) => {
+                let path = self.roots[*root].root.entries[*entry].path.as_str();
+                path.strip_suffix(".class").map(str::to_owned)
+            }
+        });
+        names.collect()
+    }
+
+    /// The bytes that a pack of these takes. `PermissionDenied` for what is not part of the snapshot.
+    pub(crate) fn size_of(&self, digests: &[Digest]) -> Result<u64> {
+        let sizes = digests.iter().map(|digest| {
+            let size = match self.place(digest)? {
+                Place::Root(root) => self.roots[root].root.encode().len() as u64,
+                Place::Entry(root, entry) => self.roots[root].root.entries[entry].size,
+            };
+            Ok(size + HEADER)
+        });
+        sizes.sum()
+    }
+
+    /// Gives the chunks of a pack of these to `sink`.
+    pub(crate) fn pack(&self, digests: &[Digest], sink: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<()> {
+        let mut packing = Packing { writer: RecordWriter::default(), chunks: Vec::new(), sink, failure: None };
+        for digest in digests {
+            match self.place(digest)? {
+                Place::Root(root) => {
+                    packing.writer.push(*digest, &self.roots[root].root.encode(), &mut packing.chunks);
+                }
+                Place::Entry(root, entry) => packing.entry(&self.roots[root], entry, *digest)?,
+            }
+            packing.flush()?;
+        }
+        packing.finish()
+    }
+
+    fn place(&self, digest: &Digest) -> Result<Place> {
+        self.places.get(digest).copied().ok_or_else(|| {
+            Error::new(ErrorKind::PermissionDenied, "send code", "the node asked for what is not part of this code")
+                .context("digest", digest.to_string())
+                .context("snapshot", self.digest.to_string())
+        })
+    }
+}
+
+/// Digest and size before each record.
+const HEADER: u64 = Digest::SIZE as u64 + 8;
+
+fn read_root(kind: RootKind, path: &Path, deny: &DenyList) -> Result<Option<PackedRoot>> {
+    let limits = Limits::default();
+    let root = match kind {
+        RootKind::Jvm if path.exists() => PackedRoot::read_class_root(path, deny, &limits)?,
+        RootKind::Python if path.is_dir() => PackedRoot::read_python_root(path, deny, &limits)?,
+        RootKind::Jvm | RootKind::Python => return Ok(None),
+    };
+    for skipped in root.skipped() {
+        tracing::debug!(root = root.name, skipped, "not part of the code of this client");
+    }
+    Ok(Some(root))
+}
+
+struct Packing<'a> {
+    writer: RecordWriter,
+    chunks: Vec<Bytes>,
+    sink: &'a mut dyn FnMut(Bytes) -> Result<()>,
+    failure: Option<Error>,
+}
+
+impl Packing<'_> {
+    fn entry(&mut self, root: &PackedRoot, index: usize, digest: Digest) -> Result<()> {
+        let size = root.root.entries[index].size;
+        if size <= LARGE {
+            self.writer.push(digest, &root.bytes(index)?, &mut self.chunks);
+            return Ok(());
+        }
+        self.writer.start(digest, size, &mut self.chunks);
+        let copied = root.copy_to(index, self);
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => copied,
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.chunks.drain(..).try_for_each(&mut *self.sink)
+    }
+
+    fn finish(mut self) -> Result<()> {
+        std::mem::take(&mut self.writer).finish(&mut self.chunks);
+        self.flush()
+    }
+}
+
+impl Write for Packing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.data(bytes, &mut self.chunks);
+        self.flush().map_err(|error| {
+            self.failure = Some(error);
+            io::Error::other("the receiver is gone")
+        })?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use haulier_pack::stream::{Event, RecordReader};
+
+    use super::*;
+
+    fn records(snapshot: &Snapshot, digests: &[Digest]) -> Vec<(Digest, usize)> {
+        let mut reader = RecordReader::new(&Limits::default());
+        let (mut records, mut size) = (Vec::new(), 0);
+        snapshot
+            .pack(digests, &mut |chunk| {
+                let mut rest = &chunk[..];
+                while let Some(event) = reader.read(&mut rest)? {
+                    match event {
+                        Event::Start { .. } => size = 0,
+                        Event::Data(data) => size += data.len(),
+                        Event::End { digest } => records.push((digest, size)),
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        reader.finish().unwrap();
+        records
+    }
+
+    #[test]
+    fn packs_hold_what_was_asked_for_and_nothing_else_leaves() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("small.txt"), b"small").unwrap();
+        fs::write(folder.path().join("large.bin"), vec![7; 3 << 20]).unwrap();
+        fs::write(folder.path().join(".env"), b"secret").unwrap();
+        let paths = [folder.path().to_owned(), folder.path().join("missing")];
+        let snapshot = Snapshot::read(RootKind::Jvm, &paths, &DenyList::default()).unwrap();
+        let root = snapshot.manifest.roots[0];
+        let all = [root, Digest::of(b"small"), Digest::of(&vec![7; 3 << 20])];
+        let packed = records(&snapshot, &all);
+        assert_eq!(packed.iter().map(|(digest, _)| *digest).collect::<Vec<_>>(), all);
+        let bytes: usize = packed.iter().map(|(_, size)| size + HEADER as usize).sum();
+        assert_eq!(snapshot.size_of(&all).unwrap(), bytes as u64);
+        for foreign in [Digest::of(b"secret"), Digest::of(b"x")] {
+            assert_eq!(snapshot.size_of(&[foreign]).unwrap_err().kind(), ErrorKind::PermissionDenied);
+            assert!(snapshot.pack(&[foreign], &mut |_| Ok(())).is_err());
+        }
+    }
+}

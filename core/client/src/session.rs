@@ -1,0 +1,239 @@
+//! A session with a node: one control stream, resumed when it breaks, and everything that waits for it.
+//!
+//! Owns the lock around the state and the tasks that drive it. The lock is never held over a wait or a completion.
+
+mod acks;
+mod clock;
+mod deadlines;
+mod lanes;
+mod link;
+mod payload;
+mod state;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use haulier_model::{Error, ErrorKind, Result};
+use haulier_protocol::v1;
+use parking_lot::Mutex;
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, Semaphore, watch},
+};
+use tonic::transport::Channel;
+
+pub(crate) use self::payload::client as data_client;
+use self::{
+    state::{Phase, State, Submitted},
+    task::Finished,
+};
+use crate::{Completion, ConnectOptions, Submission, TaskId, code::Registry, options::Route, runtime};
+
+/// Payloads that travel at the same time.
+const PARALLEL_PAYLOADS: usize = 8;
+/// How long the node may take to end the stream after a goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What all parts of a session share.
+pub(crate) struct Session {
+    state: Mutex<State>,
+    /// Wakes the clock when something is due earlier than it knows.
+    timer: Notify,
+    /// Follows the phase, for those who wait for a change.
+    status: watch::Sender<Status>,
+    /// Forces the end of a stream whose node does not answer the goodbye.
+    expired: Notify,
+    payloads: Semaphore,
+    pub(crate) route: Route,
+    /// The connection for code, payloads and questions.
+    pub(crate) data: Channel,
+    pub(crate) code: Registry,
+    pub(crate) options: ConnectOptions,
+    runtime: Handle,
+    process: u32,
+}
+
+/// The phase as others see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Submits and data streams go through; the number counts sessions.
+    Connected(u64),
+    /// They may go through soon.
+    Resuming,
+    /// They fail for now.
+    Lost,
+    /// They fail for good.
+    Closed,
+    /// Nothing of the session runs any more.
+    Ended,
+}
+
+impl Session {
+    /// Connects and begins to drive the session; runs on the runtime.
+    pub(crate) async fn open(options: ConnectOptions) -> Result<Arc<Self>> {
+        let route = Route::new(&options)?;
+        let session = Arc::new(Self {
+            state: Mutex::new(State::new()),
+            timer: Notify::new(),
+            status: watch::Sender::new(Status::Resuming),
+            expired: Notify::new(),
+            payloads: Semaphore::new(PARALLEL_PAYLOADS),
+            data: route.connect_lazily(),
+            code: Registry::new(&options.denied)?,
+            route,
+            options,
+            runtime: runtime::handle()?,
+            process: std::process::id(),
+        });
+        let stream = link::open(&session, session.options.connect_timeout).await?;
+        session.runtime.spawn(link::drive(session.clone(), stream));
+        session.runtime.spawn(clock::run(session.clone()));
+        Ok(session)
+    }
+
+    /// See [`Cluster::submit`](crate::Cluster::submit).
+    pub(crate) fn submit(self: &Arc<Self>, submission: Submission, completion: Completion) -> Result<TaskId> {
+        self.check("submit a task")?;
+        match self.update(|state| state.submit(submission, completion, Instant::now()))? {
+            Submitted::Ready(task) => Ok(task),
+            Submitted::Upload { task, payload_id, payload } => {
+                self.runtime.spawn(payload::upload(self.clone(), task, payload_id, payload));
+                Ok(task)
+            }
+        }
+    }
+
+    /// See [`Cluster::cancel`](crate::Cluster::cancel).
+    pub(crate) fn cancel(&self, task: TaskId, force: bool) -> Result<bool> {
+        self.check("cancel a task")?;
+        let (pending, finished) = self.update(|state| state.cancel(task, force));
+        complete(finished);
+        Ok(pending)
+    }
+
+    /// Says goodbye; what is unanswered completes now, on the calling thread.
+    pub(crate) fn close(&self) {
+        if self.process != std::process::id() {
+            return;
+        }
+        let closed = Error::new(ErrorKind::Closed, "", "the connection was closed").hint("connect again");
+        let canceled = Error::new(ErrorKind::Canceled, "", "the connection was closed before the task ended");
+        let finished = self.update(|state| state.close(closed, &canceled));
+        self.publish(Status::Closed);
+        self.timer.notify_one();
+        complete(finished);
+    }
+
+    /// Waits until nothing of the session runs any more.
+    pub(crate) async fn ended(&self) {
+        let mut status = self.status.subscribe();
+        // An error would say that the sender is gone, but `self` has it.
+        let _ = status.wait_for(|status| *status == Status::Ended).await;
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        *self.status.borrow()
+    }
+
+    /// Refuses a session that is closed or was inherited over a fork.
+    pub(crate) fn check(&self, operation: &str) -> Result<()> {
+        runtime::check_process(self.process, operation)
+    }
+
+    /// The counter of sessions: what was promised in one is worth nothing in the next.
+    pub(crate) fn epoch(&self) -> u64 {
+        match self.status() {
+            Status::Connected(epoch) => epoch,
+            _ => 0,
+        }
+    }
+
+    /// What the node said at the beginning.
+    pub(crate) fn welcome(&self) -> v1::Welcome {
+        self.state.lock().welcome().clone()
+    }
+
+    /// Waits until the session stands, for at most the time in which it may be resumed: its token and epoch.
+    pub(crate) async fn connected(&self, operation: &str) -> Result<(v1::Welcome, u64)> {
+        let mut status = self.status.subscribe();
+        let settled = status.wait_for(|status| *status != Status::Resuming);
+        let waited = tokio::time::timeout(self.options.resume_window, settled).await.is_ok();
+        let state = self.state.lock();
+        match state.phase() {
+            Phase::Connected => Ok((state.welcome().clone(), state.epoch())),
+            Phase::Lost(error) | Phase::Closed(error) => Err(error.clone().in_operation(operation)),
+            Phase::Resuming => Err(Error::new(
+                ErrorKind::Unavailable,
+                operation,
+                format!(
+                    "the connection to {} is broken{}",
+                    self.route.address(),
+                    if waited { "" } else { " for too long" }
+                ),
+            )
+            .hint("look whether the node runs: haulier nodes")),
+        }
+    }
+
+    /// Sends an answer to a request for code.
+    pub(crate) fn answer(&self, answer: v1::CodeAnswer) {
+        self.update(|state| state.answer(answer));
+    }
+
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.runtime.spawn_blocking(work);
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Changes the state, then wakes whoever has something to do after it.
+    fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let (result, waker, rearm) = {
+            let mut state = self.state.lock();
+            let result = change(&mut state);
+            (result, state.take_waker(), state.rearm())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if rearm {
+            self.timer.notify_one();
+        }
+        result
+    }
+
+    fn publish(&self, status: Status) {
+        self.status.send_if_modified(|current| {
+            let final_status = matches!(current, Status::Ended)
+                || (matches!(current, Status::Closed) && !matches!(status, Status::Ended));
+            let changes = !final_status && *current != status;
+            if changes {
+                *current = status;
+            }
+            changes
+        });
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("address", &self.route.address()).field("status", &self.status()).finish()
+    }
+}
+
+/// Calls completions. One that panics must not take the others with it.
+fn complete(finished: impl IntoIterator<Item = Finished>) {
+    for Finished { completion, result } in finished {
+        if catch_unwind(AssertUnwindSafe(|| completion(result))).is_err() {
+            tracing::error!("a completion panicked; its task has ended all the same");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Payloads that are too large for the control stream: each has a data stream of its own.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use haulier_model::{Error, ErrorKind, Result};
+use haulier_protocol::{CHUNK_SIZE, MESSAGE_LIMIT, v1};
+use tonic::transport::Channel;
+use v1::module_service_client::ModuleServiceClient;
+
+use super::{Session, complete, state::Download};
+use crate::TaskId;
+
+/// A transfer that a broken connection ended is made once more.
+const ATTEMPTS: usize = 2;
+
+pub(crate) fn client(session: &Session) -> ModuleServiceClient<Channel> {
+    ModuleServiceClient::new(session.data.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+}
+
+/// Sends the argument of a task, which may then be submitted.
+pub(crate) async fn upload(session: Arc<Session>, task: TaskId, payload_id: u64, payload: Bytes) {
+    let result = try_upload(&session, task, payload_id, &payload).await;
+    let finished = session.update(|state| state.uploaded(task, result));
+    complete(finished);
+}
+
+async fn try_upload(session: &Session, task: TaskId, payload_id: u64, payload: &Bytes) -> Result<()> {
+    let operation = "send the arguments of a task";
+    // The semaphore is never closed, so an error cannot come.
+    let _permit = session.payloads.acquire().await;
+    for attempt in 1.. {
+        let (welcome, epoch) = session.connected(operation).await?;
+        if !session.state.lock().has(task.0) {
+            return Ok(());
+        }
+        let header =
+            v1::UploadPayloadHeader { session_token: welcome.session_token, payload_id, size: payload.len() as u64 };
+        let messages = upload_messages(header, payload.clone());
+        let error = match client(session).upload_payload(session.route.request(stream::iter(messages))).await {
+            Ok(_) => return Ok(()),
+            Err(status) => session.route.refused(&status, operation),
+        };
+        let again = error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS;
+        if !again {
+            return Err(if session.epoch() == epoch { error } else { gone(operation) });
+        }
+    }
+    Ok(())
+}
+
+fn upload_messages(
+    header: v1::UploadPayloadHeader,
+    mut payload: Bytes,
+) -> impl Iterator<Item = v1::UploadPayloadRequest> + Send {
+    use v1::upload_payload_request::Message;
+    let message = |message| v1::UploadPayloadRequest { message: Some(message) };
+    let chunks =
+        std::iter::from_fn(move || (!payload.is_empty()).then(|| payload.split_to(payload.len().min(CHUNK_SIZE))));
+    std::iter::once(message(Message::Header(header))).chain(chunks.map(move |chunk| message(Message::Chunk(chunk))))
+}
+
+/// Fetches the payloads of a result, which then completes its task.
+pub(crate) async fn download(session: Arc<Session>, mut download: Download) {
+    let outcomes = std::mem::take(&mut download.outcomes);
+    let result = try_download(&session, &download, outcomes).await;
+    let finished = session.update(|state| state.downloaded(&download, result, std::time::Instant::now()));
+    complete(finished);
+}
+
+async fn try_download(
+    session: &Session,
+    download: &Download,
+    mut outcomes: Vec<v1::Outcome>,
+) -> Result<Vec<v1::Outcome>> {
+    // The semaphore is never closed, so an error cannot come.
+    let _permit = session.payloads.acquire().await;
+    for outcome in outcomes.iter_mut().filter(|outcome| outcome.payload_id != 0) {
+        if !session.state.lock().has(download.task) {
+            return Ok(Vec::new());
+        }
+        outcome.payload = fetch_again(session, download.epoch, outcome.payload_id, outcome.payload_size).await?;
+    }
+    Ok(outcomes)
+}
+
+async fn fetch_again(session: &Session, epoch: u64, payload_id: u64, size: u64) -> Result<Bytes> {
+    let operation = "fetch a result";
+    for attempt in 1.. {
+        let (welcome, current) = session.connected(operation).await?;
+        if current != epoch {
+            break;
+        }
+        match fetch(session, welcome.session_token, payload_id, size).await {
+            Ok(payload) => return Ok(payload),
+            Err(error) if error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(gone(operation))
+}
+
+async fn fetch(session: &Session, session_token: Bytes, payload_id: u64, size: u64) -> Result<Bytes> {
+    let operation = "fetch a result";
+    let refused = |status: tonic::Status| session.route.refused(&status, operation);
+    let request = session.route.request(v1::DownloadPayloadRequest { session_token, payload_id });
+    let mut stream = client(session).download_payload(request).await.map_err(refused)?.into_inner();
+    let expected = usize::try_from(size).map_err(|_| {
+        Error::new(ErrorKind::ResultUnreadable, operation, format!("{size} bytes do not fit into memory"))
+            .hint("let the task return a reference to the data instead")
+    })?;
+    let mut payload = BytesMut::with_capacity(expected.min(MOST_RESERVED));
+    while let Some(message) = stream.message().await.map_err(refused)? {
+        payload.extend_from_slice(&message.chunk);
+        if payload.len() > expected {
+            break;
+        }
+    }
+    if payload.len() != expected {
+        let message = format!("{} bytes came instead of {expected}", payload.len());
+        return Err(Error::new(ErrorKind::Unavailable, operation, message));
+    }
+    Ok(payload.freeze())
+}
+
+/// What a node announces is believed up to here; more memory is taken only as bytes arrive.
+const MOST_RESERVED: usize = 64 * 1024 * 1024;
+
+fn gone(operation: &str) -> Error {
+    Error::new(ErrorKind::SessionLost, operation, "the session ended during the transfer").hint("submit again")
+}

@@ -1,0 +1,404 @@
+//! The state of a session: what was asked, what is unanswered, what may be sent now.
+//!
+//! Pure: told what happened and when, it says what to send and what has finished. It must never wait, call a
+//! completion, or know about sockets.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use haulier_model::{Error, ErrorKind, Result};
+use haulier_protocol::v1;
+
+use super::{
+    acks::Acks,
+    deadlines::{Deadlines, GRACE, Stage},
+    task::{self, Finished, PendingTask, Progress},
+};
+use crate::{Completion, Submission, TaskId};
+
+/// Whether the node can be reached.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    /// The stream stands.
+    Connected,
+    /// The stream broke; it may be resumed, so submits are kept for it.
+    Resuming,
+    /// The stream broke too long ago. Submits fail with this until a new session stands.
+    Lost(Error),
+    /// Nothing more is sent.
+    Closed(Error),
+}
+
+/// What a submit needs besides the state.
+#[derive(Debug)]
+pub(crate) enum Submitted {
+    /// Nothing.
+    Ready(TaskId),
+    /// The payload travels on a data stream.
+    Upload { task: TaskId, payload_id: u64, payload: Bytes },
+}
+
+/// Results whose payloads are to be fetched.
+#[derive(Debug)]
+pub(crate) struct Download {
+    pub(crate) task: u64,
+    pub(crate) sequence: u64,
+    pub(crate) epoch: u64,
+    pub(crate) outcomes: Vec<v1::Outcome>,
+}
+
+/// What a message of the node asks for.
+#[derive(Default)]
+pub(crate) struct Received {
+    pub(crate) finished: Vec<Finished>,
+    pub(crate) downloads: Vec<Download>,
+    pub(crate) requests: Vec<v1::CodeRequest>,
+    pub(crate) goodbye: Option<Error>,
+}
+
+pub(crate) struct State {
+    pub(super) phase: Phase,
+    pub(super) tasks: HashMap<u64, PendingTask>,
+    pub(super) ready: VecDeque<u64>,
+    pub(super) credit: u32,
+    pub(super) cancels: Vec<v1::Cancel>,
+    pub(super) answers: VecDeque<v1::CodeAnswer>,
+    pub(super) acks: Acks,
+    pub(super) goodbye: bool,
+    pub(super) hello: Option<v1::ClientHello>,
+    pub(super) stream: u64,
+    pub(super) waker: Option<Waker>,
+    deadlines: Deadlines,
+    armed: Option<Instant>,
+    last_task: u64,
+    last_payload: u64,
+    /// Counts sessions: what was promised in one is worth nothing in the next.
+    epoch: u64,
+    welcome: v1::Welcome,
+}
+
+/// Payloads above this travel on data streams unless the node says otherwise.
+const INLINE_LIMIT: u32 = 64 * 1024;
+/// The pause between two looks at the clock for acknowledgements.
+const AGAIN: Duration = Duration::from_millis(50);
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Resuming,
+            tasks: HashMap::new(),
+            ready: VecDeque::new(),
+            credit: 0,
+            cancels: Vec::new(),
+            answers: VecDeque::new(),
+            acks: Acks::default(),
+            goodbye: false,
+            hello: None,
+            stream: 0,
+            waker: None,
+            deadlines: Deadlines::default(),
+            armed: None,
+            last_task: 0,
+            last_payload: 0,
+            epoch: 0,
+            welcome: v1::Welcome::default(),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What the node said when the session began.
+    pub(crate) fn welcome(&self) -> &v1::Welcome {
+        &self.welcome
+    }
+
+    /// Whether the task has not completed.
+    pub(crate) fn has(&self, task: u64) -> bool {
+        self.tasks.contains_key(&task)
+    }
+
+    /// Takes a task on; the completion is dropped uncalled if it is refused.
+    pub(crate) fn submit(&mut self, submission: Submission, completion: Completion, now: Instant) -> Result<Submitted> {
+        if let Phase::Lost(error) | Phase::Closed(error) = &self.phase {
+            return Err(error.clone().in_operation(task::operation(&submission.entry_point)));
+        }
+        let size = submission.payload.len() as u64;
+        if self.welcome.payload_limit > 0 && size > self.welcome.payload_limit {
+            return Err(too_large(&submission.entry_point, size, self.welcome.payload_limit));
+        }
+        let deadline = submission.deadline.and_then(|limit| now.checked_add(limit));
+        let (mut submit, payload) = task::submit(submission);
+        self.last_task += 1;
+        submit.task_id = self.last_task;
+        let inline = if self.welcome.inline_limit == 0 { INLINE_LIMIT } else { self.welcome.inline_limit };
+        let upload = payload.len() > inline as usize;
+        if upload {
+            self.last_payload += 1;
+            submit.payload_id = self.last_payload;
+        } else {
+            submit.payload = payload.clone();
+            self.ready.push_back(self.last_task);
+        }
+        if let Some(deadline) = deadline {
+            self.deadlines.add(deadline, self.last_task, Stage::Deadline);
+            let tasks = &self.tasks;
+            self.deadlines.compact(tasks.len(), |task| tasks.contains_key(&task));
+        }
+        let progress = if upload { Progress::Uploading } else { Progress::Ready };
+        self.tasks.insert(self.last_task, PendingTask { submit, deadline, progress, cancel: None, completion });
+        let task = TaskId(self.last_task);
+        Ok(if upload {
+            Submitted::Upload { task, payload_id: self.last_payload, payload }
+        } else {
+            Submitted::Ready(task)
+        })
+    }
+
+    /// The payload of a task has arrived at the node, or cannot.
+    pub(crate) fn uploaded(&mut self, task: TaskId, result: Result<()>) -> Option<Finished> {
+        let pending = self.tasks.get_mut(&task.0).filter(|pending| pending.progress == Progress::Uploading)?;
+        match result {
+            Ok(()) => {
+                pending.progress = Progress::Ready;
+                self.ready.push_back(task.0);
+                None
+            }
+            Err(error) => self.tasks.remove(&task.0).map(|pending| pending.fail(error)),
+        }
+    }
+
+    /// Asks for the end of a task. Whether it had not completed, and its completion if the node need not be asked.
+    pub(crate) fn cancel(&mut self, task: TaskId, force: bool) -> (bool, Option<Finished>) {
+        let Some(pending) = self.tasks.get_mut(&task.0) else { return (false, None) };
+        match pending.progress {
+            Progress::Sent => {
+                pending.cancel = Some(force);
+                self.cancels.push(v1::Cancel { task_id: task.0, force });
+                (true, None)
+            }
+            // The task has ended; what is left is to fetch its result.
+            Progress::Downloading => (true, None),
+            Progress::Uploading | Progress::Ready => {
+                let error = Error::new(ErrorKind::Canceled, pending.operation(), "it was cancelled before it began");
+                (true, self.tasks.remove(&task.0).map(|pending| pending.fail(error)))
+            }
+        }
+    }
+
+    /// Answers a request for code on the control stream.
+    pub(crate) fn answer(&mut self, answer: v1::CodeAnswer) {
+        self.answers.push_back(answer);
+    }
+
+    /// A message of the node.
+    pub(crate) fn receive(&mut self, response: v1::ConnectResponse, now: Instant) -> Received {
+        self.credit = self.credit.saturating_add(response.submit_credit);
+        let mut received = Received {
+            finished: Vec::with_capacity(response.results.len()),
+            requests: response.code_requests,
+            goodbye: response.goodbye.map(Error::from),
+            ..Received::default()
+        };
+        for result in response.results {
+            self.result(result, now, &mut received);
+        }
+        received
+    }
+
+    fn result(&mut self, result: v1::TaskResult, now: Instant, received: &mut Received) {
+        let v1::TaskResult { task_id, sequence, outcomes } = result;
+        let large = outcomes.iter().any(|outcome| outcome.payload_id != 0);
+        if large && let Some(pending) = self.tasks.get_mut(&task_id) {
+            // A result that comes again after a resume is being fetched already.
+            if pending.progress != Progress::Downloading {
+                pending.progress = Progress::Downloading;
+                self.acks.hold(sequence);
+                received.downloads.push(Download { task: task_id, sequence, epoch: self.epoch, outcomes });
+            }
+        } else if let Some(pending) = self.tasks.remove(&task_id) {
+            let result = Ok(outcomes.into_iter().map(task::outcome).collect());
+            received.finished.push(Finished { completion: pending.completion, result });
+        }
+        self.acks.received(sequence, now);
+    }
+
+    /// The payloads of a result are there, or cannot be had.
+    pub(crate) fn downloaded(
+        &mut self,
+        download: &Download,
+        result: Result<Vec<v1::Outcome>>,
+        now: Instant,
+    ) -> Option<Finished> {
+        if download.epoch == self.epoch {
+            self.acks.release(download.sequence, now);
+        }
+        let pending = self.tasks.remove(&download.task)?;
+        let result = result.map(|outcomes| outcomes.into_iter().map(task::outcome).collect());
+        Some(Finished { completion: pending.completion, result })
+    }
+
+    /// A new stream begins with this; messages for older ones end.
+    pub(crate) fn begin_stream(&mut self, mut hello: v1::ClientHello) -> u64 {
+        hello.session_token = self.welcome.session_token.clone();
+        hello.last_result = if hello.session_token.is_empty() { 0 } else { self.acks.level() };
+        self.hello = Some(hello);
+        self.credit = 0;
+        self.stream += 1;
+        self.stream
+    }
+
+    /// The node accepts the stream: what it may not have seen is sent again. If it has forgotten the session, what it
+    /// had seen fails.
+    pub(crate) fn welcomed(&mut self, welcome: v1::Welcome) -> Vec<Finished> {
+        if matches!(self.phase, Phase::Closed(_)) {
+            return Vec::new();
+        }
+        self.phase = Phase::Connected;
+        self.credit = welcome.submit_credit;
+        let resumed = welcome.resumed;
+        self.welcome = welcome;
+        if resumed {
+            self.resend();
+            return Vec::new();
+        }
+        self.begin_session();
+        let error = Error::new(
+            ErrorKind::SessionLost,
+            "",
+            "the node no longer knows this session; the task may or may not have run",
+        )
+        .hint("submit again");
+        self.fail_where(&error, |task| {
+            let code_is_gone = task.submit.offer_id != 0 || task.submit.payload_id != 0;
+            task.progress != Progress::Ready || code_is_gone
+        })
+    }
+
+    fn begin_session(&mut self) {
+        self.epoch += 1;
+        self.acks = Acks::default();
+        self.cancels.clear();
+        self.answers.clear();
+    }
+
+    fn resend(&mut self) {
+        self.cancels.clear();
+        let mut sent: Vec<u64> = Vec::new();
+        for (id, task) in &mut self.tasks {
+            if task.progress == Progress::Sent {
+                task.progress = Progress::Ready;
+                sent.push(*id);
+            }
+        }
+        sent.sort_unstable();
+        for id in sent.into_iter().rev() {
+            self.ready.push_front(id);
+        }
+    }
+
+    /// The stream broke.
+    pub(crate) fn disconnected(&mut self) {
+        if matches!(self.phase, Phase::Connected) {
+            self.phase = Phase::Resuming;
+        }
+        self.stream += 1;
+        self.waker = None;
+    }
+
+    /// The session is over, but a new one may come: everything unanswered fails.
+    pub(crate) fn lost(&mut self, reachable: &Error, error: &Error) -> Vec<Finished> {
+        if !matches!(self.phase, Phase::Closed(_)) {
+            self.phase = Phase::Lost(reachable.clone());
+        }
+        self.welcome = v1::Welcome::default();
+        self.begin_session();
+        self.fail_where(error, |_| true)
+    }
+
+    /// The end: everything unanswered fails with `error`, later calls with `closed`.
+    pub(crate) fn close(&mut self, closed: Error, error: &Error) -> Vec<Finished> {
+        if matches!(self.phase, Phase::Closed(_)) {
+            return Vec::new();
+        }
+        self.phase = Phase::Closed(closed);
+        self.goodbye = true;
+        self.fail_where(error, |_| true)
+    }
+
+    fn fail_where(&mut self, error: &Error, which: impl Fn(&PendingTask) -> bool) -> Vec<Finished> {
+        let ids: Vec<u64> = self.tasks.iter().filter(|(_, task)| which(task)).map(|(id, _)| *id).collect();
+        let failed = ids.into_iter().filter_map(|id| self.tasks.remove(&id)).map(|task| {
+            let operation = task.operation();
+            task.fail(error.clone().in_operation(operation))
+        });
+        failed.collect()
+    }
+
+    /// Tasks whose time is over, and when to look again.
+    pub(crate) fn expire(&mut self, now: Instant) -> (Vec<Finished>, Option<Instant>) {
+        let mut finished = Vec::new();
+        while let Some((id, stage)) = self.deadlines.pop(now) {
+            let Some(task) = self.tasks.get(&id) else { continue };
+            let asked = matches!(task.progress, Progress::Sent | Progress::Downloading);
+            if asked && stage == Stage::Deadline && matches!(self.phase, Phase::Connected) {
+                self.deadlines.add(now + GRACE, id, Stage::Grace);
+                continue;
+            }
+            if task.progress == Progress::Sent {
+                self.cancels.push(v1::Cancel { task_id: id, force: false });
+            }
+            if let Some(task) = self.tasks.remove(&id) {
+                let error = Error::new(ErrorKind::DeadlineExceeded, task.operation(), "the task did not end in time")
+                    .hint("give it more time: --timeout SECONDS, or timeout(...)");
+                finished.push(task.fail(error));
+            }
+        }
+        self.armed = self.next_event(now);
+        (finished, self.armed)
+    }
+
+    /// Whether something is due earlier than the clock is set to; the clock then counts as set.
+    pub(crate) fn rearm(&mut self) -> bool {
+        let Some(due) = earliest(self.deadlines.next(), self.ack_due()) else { return false };
+        let earlier = self.armed.is_none_or(|armed| due < armed);
+        if earlier {
+            self.armed = Some(due);
+        }
+        earlier
+    }
+
+    /// An acknowledgement that is due is on its way when this is asked; a stream that is full needs no second push.
+    fn next_event(&self, now: Instant) -> Option<Instant> {
+        earliest(self.deadlines.next(), self.ack_due().map(|due| due.max(now + AGAIN)))
+    }
+
+    fn ack_due(&self) -> Option<Instant> {
+        self.acks.due().filter(|_| matches!(self.phase, Phase::Connected))
+    }
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+fn too_large(entry_point: &str, size: u64, limit: u64) -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        task::operation(entry_point),
+        format!("the arguments have {size} bytes; the node takes {limit} at most"),
+    )
+    .hint("pass a reference to the data instead, or raise the node's limit")
+}

@@ -1,9 +1,5 @@
 package conformance;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.dataformat.toml.TomlMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,23 +10,61 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.tomlj.Toml;
+import org.tomlj.TomlArray;
+import org.tomlj.TomlTable;
 
 /** The cases as data: reads them, turns their values into Java's, compares values strictly. Knows no client. */
 final class CaseData {
-    private static final TomlMapper TOML = new TomlMapper();
-
     private CaseData() {}
 
+    /** A table of a case. */
+    record Table(Map<String, Object> entries) {
+        boolean has(String key) {
+            return entries.containsKey(key);
+        }
+
+        Object get(String key) {
+            return entries.get(key);
+        }
+
+        /** A string; empty if it is not there. */
+        String text(String key) {
+            return (String) entries.getOrDefault(key, "");
+        }
+
+        boolean flag(String key) {
+            return (boolean) entries.getOrDefault(key, false);
+        }
+
+        List<?> list(String key) {
+            return (List<?>) entries.getOrDefault(key, List.of());
+        }
+
+        List<String> texts(String key) {
+            return list(key).stream().map(String.class::cast).toList();
+        }
+
+        List<Table> tables(String key) {
+            return list(key).stream().map(Table.class::cast).toList();
+        }
+
+        @Override
+        public String toString() {
+            return entries.toString();
+        }
+    }
+
     /** The cases of all files; the values become two cases of many steps. */
-    static List<JsonNode> cases(Path folder) throws IOException {
+    static List<Table> cases(Path folder) throws IOException {
         List<Path> files;
         try (Stream<Path> listed = Files.list(folder)) {
             files = listed.filter(path -> path.toString().endsWith(".toml")).sorted().toList();
         }
-        List<JsonNode> cases = new ArrayList<>();
+        List<Table> cases = new ArrayList<>();
         for (Path path : files) {
-            JsonNode file = TOML.readTree(path.toFile());
-            file.path("case").forEach(cases::add);
+            Table file = (Table) plain(Toml.parse(path));
+            cases.addAll(file.tables("case"));
             if (file.has("value")) {
                 cases.add(valueCase(file, "java"));
                 cases.add(valueCase(file, "python"));
@@ -39,71 +73,66 @@ final class CaseData {
         return cases;
     }
 
-    private static JsonNode valueCase(JsonNode file, String language) {
-        JsonNode side = file.get(language);
-        String unit = file.get("unit").asText() + "-" + language;
-        ObjectNode result = TOML.createObjectNode();
-        result.put("name", file.get("value").size() + " values to " + language + " and back");
-        result.putArray("needs").add(language);
-        ArrayNode steps = result.putArray("steps");
-        steps.addObject().put("deploy", unit).put("version", "1.0.0").set("sources", side.get("sources"));
-        for (JsonNode entry : file.get("value")) {
-            for (String[] call : new String[][] {{"echo", "value"}, {"describe", "text"}}) {
-                ObjectNode step = steps.addObject().put("unit", unit);
-                step.set("call", side.get(call[0]));
-                step.putArray("args").add(entry.get("value"));
-                step.set("value", entry.get(call[1]));
-            }
+    private static Object plain(Object toml) {
+        if (toml instanceof TomlArray array) {
+            return array.toList().stream().map(CaseData::plain).toList();
         }
-        return result;
+        if (toml instanceof TomlTable table) {
+            Map<String, Object> entries = new LinkedHashMap<>();
+            table.keySet().forEach(key -> entries.put(key, plain(table.get(List.of(key)))));
+            return new Table(entries);
+        }
+        return toml;
     }
 
-    /** The strings of an array. */
-    static List<String> texts(JsonNode array) {
-        List<String> texts = new ArrayList<>();
-        array.forEach(part -> texts.add(part.asText()));
-        return texts;
+    private static Table valueCase(Table file, String language) {
+        Table side = (Table) file.get(language);
+        String unit = file.text("unit") + "-" + language;
+        List<Table> values = file.tables("value");
+        List<Table> steps = new ArrayList<>();
+        steps.add(new Table(Map.of("deploy", unit, "version", "1.0.0", "sources", side.get("sources"))));
+        for (Table entry : values) {
+            List<Object> args = List.of(entry.get("value"));
+            steps.add(new Table(Map.of("call", side.get("echo"), "unit", unit, "args", args, "value", entry.get("value"))));
+            steps.add(new Table(Map.of("call", side.get("describe"), "unit", unit, "args", args, "value", entry.get("text"))));
+        }
+        String name = values.size() + " values to " + language + " and back";
+        return new Table(Map.of("name", name, "needs", List.of(language), "steps", steps));
     }
 
     /** The value that a case means; {@code port} is what stands for the runner's port. */
-    static Object decode(JsonNode value, long port) {
-        if (value.isArray()) {
-            List<Object> list = new ArrayList<>();
-            value.forEach(part -> list.add(decode(part, port)));
-            return list;
+    static Object decode(Object value, long port) {
+        if (value instanceof List<?> list) {
+            List<Object> decoded = new ArrayList<>();
+            list.forEach(part -> decoded.add(decode(part, port)));
+            return decoded;
         }
-        if (value.isObject()) {
-            return decodeTable(value, port);
-        }
-        if (value.isBoolean()) {
-            return value.booleanValue();
-        }
-        if (value.isTextual()) {
-            return value.textValue();
-        }
-        return value.isIntegralNumber() ? (Object) value.longValue() : (Object) value.doubleValue();
+        return value instanceof Table table ? decodeTable(table, port) : value;
     }
 
-    private static Object decodeTable(JsonNode value, long port) {
+    private static Object decodeTable(Table table, long port) {
         Map<Object, Object> map = new LinkedHashMap<>();
-        switch (value.path("$").asText()) {
-            case "" -> value.properties().forEach(part -> map.put(part.getKey(), decode(part.getValue(), port)));
-            case "map" -> value.get("entries").forEach(pair -> map.put(decode(pair.get(0), port), decode(pair.get(1), port)));
+        switch (table.text("$")) {
+            case "" -> table.entries().forEach((key, part) -> map.put(key, decode(part, port)));
+            case "map" -> table.list("entries").forEach(entry -> {
+                List<?> pair = (List<?>) entry;
+                map.put(decode(pair.get(0), port), decode(pair.get(1), port));
+            });
             case "null" -> {
                 return null;
             }
             case "bytes" -> {
-                return HexFormat.of().parseHex(value.get("hex").asText());
+                return HexFormat.of().parseHex(table.text("hex"));
             }
             case "repeat" -> {
-                byte[] bytes = new byte[value.get("count").asInt()];
-                Arrays.fill(bytes, (byte) Integer.parseInt(value.get("hex").asText(), 16));
+                byte[] bytes = new byte[Math.toIntExact((Long) table.get("count"))];
+                Arrays.fill(bytes, HexFormat.of().parseHex(table.text("hex"))[0]);
                 return bytes;
             }
             case "port" -> {
                 return port;
             }
-            default -> throw new IllegalArgumentException("no such value: " + value);
+            default -> throw new IllegalArgumentException("no such value: " + table);
         }
         return map;
     }

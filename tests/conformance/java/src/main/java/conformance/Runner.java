@@ -1,6 +1,6 @@
 package conformance;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import conformance.CaseData.Table;
 import io.haulier.api.HaulierException;
 import io.haulier.api.NodeId;
 import io.haulier.api.Outcome;
@@ -55,12 +55,11 @@ public final class Runner {
         try (Cluster cluster = Haulier.connect(System.getenv("HAULIER_ADDRESS"))) {
             Set<String> capabilities = new HashSet<>(FEATURES);
             cluster.nodes().forEach(node -> capabilities.addAll(node.runtimes().keySet()));
-            for (JsonNode test : CaseData.cases(Path.of(arguments[0]))) {
-                List<String> missing = CaseData.texts(test.path("needs"));
-                missing.removeAll(capabilities);
+            for (Table test : CaseData.cases(Path.of(arguments[0]))) {
+                List<String> missing = test.texts("needs").stream().filter(need -> !capabilities.contains(need)).toList();
                 if (!missing.isEmpty()) {
                     skipped++;
-                    System.out.println("skipped, no " + missing + ": " + test.get("name").asText());
+                    System.out.println("skipped, no " + missing + ": " + test.text("name"));
                     continue;
                 }
                 try {
@@ -68,7 +67,7 @@ public final class Runner {
                     passed++;
                 } catch (Mismatch mismatch) {
                     failed++;
-                    System.out.println("FAILED: " + test.get("name").asText() + "\n  " + mismatch.getMessage());
+                    System.out.println("FAILED: " + test.text("name") + "\n  " + mismatch.getMessage());
                 }
             }
         }
@@ -76,8 +75,8 @@ public final class Runner {
         System.exit(failed == 0 ? 0 : 1);
     }
 
-    private void run(JsonNode test) throws Mismatch {
-        for (JsonNode step : test.get("steps")) {
+    private void run(Table test) throws Mismatch {
+        for (Table step : test.tables("steps")) {
             try {
                 step(step);
             } catch (Mismatch mismatch) {
@@ -86,7 +85,7 @@ public final class Runner {
         }
     }
 
-    private void step(JsonNode step) throws Mismatch {
+    private void step(Table step) throws Mismatch {
         try {
             act(step);
         } catch (Mismatch mismatch) {
@@ -96,19 +95,19 @@ public final class Runner {
             checkError(step, wrapped && problem.getCause() != null ? problem.getCause() : problem);
             return;
         }
-        require(!step.has("error"), "expected " + step.path("error") + ", but it succeeded");
+        require(!step.has("error"), "expected " + step.text("error") + ", but it succeeded");
     }
 
-    private void act(JsonNode step) throws Exception {
+    private void act(Table step) throws Exception {
         if (step.has("deploy")) {
             deploy(step);
         } else if (step.has("undeploy")) {
-            String reference = step.get("undeploy").asText();
-            boolean force = step.path("force").asBoolean();
+            String reference = step.text("undeploy");
+            boolean force = step.flag("force");
             List<DeployedUnit> removed = (force ? cluster.undeployNow(reference) : cluster.undeploy(reference)).join();
             sameVersions(step, removed.stream());
         } else if (step.has("list")) {
-            sameVersions(step, cluster.deployments().stream().filter(unit -> unit.name().equals(step.get("list").asText())));
+            sameVersions(step, cluster.deployments().stream().filter(unit -> unit.name().equals(step.text("list"))));
         } else if (step.has("call")) {
             Object result = task(step, "call").call(values(step, 0));
             require(CaseData.same(result, CaseData.decode(step.get("value"), 0)), "got " + result);
@@ -123,25 +122,25 @@ public final class Runner {
         }
     }
 
-    private void deploy(JsonNode step) throws Mismatch {
-        Path[] sources = CaseData.texts(step.get("sources")).stream().map(FIXTURES::resolve).toArray(Path[]::new);
-        String name = step.get("deploy").asText();
-        String version = step.path("version").asText("");
-        boolean replace = step.path("replace").asBoolean();
+    private void deploy(Table step) throws Mismatch {
+        Path[] sources = step.texts("sources").stream().map(FIXTURES::resolve).toArray(Path[]::new);
+        String name = step.text("deploy");
+        String version = step.text("version");
+        boolean replace = step.flag("replace");
         DeployedUnit unit =
                 (replace ? cluster.redeploy(name, version, sources) : cluster.deploy(name, version, sources)).join();
-        require(unit.version().equals(step.path("gives").asText(unit.version())), "deployed as " + unit.version());
+        require(!step.has("gives") || unit.version().equals(step.get("gives")), "deployed as " + unit.version());
         String digest = unit.digest().replaceFirst("^sha256:", "");
         if (step.has("digest")) {
-            String known = digests.putIfAbsent(step.get("digest").asText(), digest);
+            String known = digests.putIfAbsent(step.text("digest"), digest);
             require(known == null || known.equals(digest), "another digest: " + digest);
         }
         if (step.has("differs")) {
-            require(!digest.equals(digests.get(step.get("differs").asText())), "the same digest: " + digest);
+            require(!digest.equals(digests.get(step.text("differs"))), "the same digest: " + digest);
         }
     }
 
-    private void cancel(JsonNode step) throws Exception {
+    private void cancel(Table step) throws Exception {
         try (ServerSocket listener = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             listener.setSoTimeout((int) TimeUnit.SECONDS.toMillis(DEADLINE_SECONDS));
             RemoteFuture<Object> future = task(step, "cancel").submit(values(step, listener.getLocalPort()));
@@ -154,33 +153,33 @@ public final class Runner {
         }
     }
 
-    private TaskRef<Object> task(JsonNode step, String word) {
-        double seconds = step.path("timeout").asDouble(DEADLINE_SECONDS);
-        TaskRef<Object> task = cluster.task(filled(step.get("unit").asText()), step.get(word).asText());
+    private TaskRef<Object> task(Table step, String word) {
+        double seconds = step.has("timeout") ? (double) step.get("timeout") : DEADLINE_SECONDS;
+        TaskRef<Object> task = cluster.task(filled(step.text("unit")), step.text(word));
         return task.timeout(Duration.ofMillis((long) (seconds * 1000)));
     }
 
-    private void checkError(JsonNode step, Throwable problem) throws Mismatch {
+    private void checkError(Table step, Throwable problem) throws Mismatch {
         HaulierException own = problem instanceof HaulierException exception ? exception : null;
         String kind = own == null ? "TaskFailed" : own.kind().label();
-        require(kind.equals(step.path("error").asText()), "expected " + step.path("error") + ", got " + kind + ": " + problem);
+        require(kind.equals(step.text("error")), "expected " + step.text("error") + ", got " + kind + ": " + problem);
         if (own != null && step.has("retry")) {
-            require(own.retry().name().toLowerCase(Locale.ROOT).equals(step.get("retry").asText()), "retry " + own.retry());
+            require(own.retry().name().toLowerCase(Locale.ROOT).equals(step.text("retry")), "retry " + own.retry());
         }
         String type = own != null && own.remote().isPresent() ? own.remote().get().typeName() : problem.getClass().getName();
-        require(type.contains(step.path("remote").asText()), "an exception " + type);
-        for (String part : CaseData.texts(step.path("message"))) {
+        require(type.contains(step.text("remote")), "an exception " + type);
+        for (String part : step.texts("message")) {
             require(problem.toString().contains(filled(part)), "no '" + filled(part) + "' in the message of " + problem);
         }
     }
 
-    private static void sameVersions(JsonNode step, Stream<DeployedUnit> units) throws Mismatch {
+    private static void sameVersions(Table step, Stream<DeployedUnit> units) throws Mismatch {
         List<String> versions = units.map(DeployedUnit::version).sorted().toList();
-        require(!step.has("gives") || versions.equals(CaseData.texts(step.get("gives"))), "versions " + versions);
+        require(!step.has("gives") || versions.equals(step.list("gives")), "versions " + versions);
     }
 
-    private static Object[] values(JsonNode step, long port) {
-        return ((List<?>) CaseData.decode(step.withArray("args"), port)).toArray();
+    private static Object[] values(Table step, long port) {
+        return ((List<?>) CaseData.decode(step.list("args"), port)).toArray();
     }
 
     private String filled(String text) {

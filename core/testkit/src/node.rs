@@ -48,6 +48,7 @@ pub struct TestNode {
 }
 
 struct Running {
+    /// Holds the node's standard input open: its end is, for the node, a sign that its parent is gone.
     child: Child,
     address: String,
     started_in: Duration,
@@ -142,7 +143,7 @@ impl Running {
             .arg(data_dir)
             .args(&options.arguments)
             .envs(options.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;

@@ -105,7 +105,7 @@ async fn undeploy(cluster: &Cluster, step: &Table) -> Result<Outcome, Error> {
 
 async fn list(cluster: &Cluster, step: &Table) -> Result<Outcome, Error> {
     let units = cluster.list_deployments().await?.into_iter();
-    let named = units.filter(|unit| unit.name.to_string() == text(step, "list"));
+    let named = units.filter(|unit| unit.name == text(step, "list"));
     Ok(same_versions(step, named.map(|unit| unit.version.to_string())))
 }
 
@@ -129,13 +129,13 @@ async fn cancel(cluster: &Cluster, step: &Table, digests: &Digests) -> Result<Ou
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let task = cluster.task(filled(&text(step, "unit"), digests), text(step, "cancel")).timeout(DEADLINE);
-    let handle = task.submit(arguments(step, port))?;
+    let handle = task.submit::<Value>(arguments(step, port));
     let running = tokio::task::spawn_blocking(move || {
         let (mut stream, _) = listener.accept().expect("a task that connects");
         stream.read_exact(&mut [0]).map(|()| stream)
     });
     let _connection = tokio::time::timeout(DEADLINE, running).await.expect("a task that runs").expect("a thread");
-    handle.cancel()?;
+    handle.cancel();
     let ended = handle.await;
     let canceled = ended.as_ref().is_err_and(|error| error.kind() == ErrorKind::Canceled);
     Ok(require(canceled, || format!("not cancelled: {ended:?}")))

@@ -1,0 +1,116 @@
+//! Identity is content: equal names with different bytes never meet, equal bytes travel once.
+use std::{sync::Arc, time::Duration};
+
+use haulier::{
+    Cluster, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, NodeOutcome, RootKind, Submission, Value,
+};
+use haulier_testkit::{NodeOptions, Proxy, TestNode, fixture};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A client whose class path is one fixture.
+struct Client {
+    cluster: Cluster,
+    scope: Arc<CodeScope>,
+    language: Language,
+}
+
+impl Client {
+    async fn connect(address: &str, mode: DeploymentMode, language: Language, root: &str) -> Self {
+        let cluster = ConnectOptions::new(address).mode(mode).connect().await.expect("a connection");
+        let kind = if language == Language::Java { RootKind::Jvm } else { RootKind::Python };
+        let scope = cluster.code_scope(kind, vec![fixture(root)]);
+        Self { cluster, scope, language }
+    }
+
+    /// Calls a named entry point from the client's own code; `start` is what the closure begins with.
+    async fn call(&self, start: &str, entry_point: &str) -> Value {
+        let (scope, start) = (self.scope.clone(), vec![start.to_owned()]);
+        let code = tokio::task::spawn_blocking(move || scope.prepare(&start)).await.expect("no panic").expect("code");
+        let submission = Submission {
+            code: Some(code),
+            payload: haulier::encode_arguments(&[]),
+            deadline: Some(DEADLINE),
+            ..Submission::new(self.language, entry_point, Codec::Values)
+        };
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let completion = Box::new(move |outcome| drop(sender.send(outcome)));
+        self.cluster.submit(submission, completion).expect("a submit");
+        let outcomes: Vec<NodeOutcome> = receiver.await.expect("a completion").expect("an outcome");
+        let output = outcomes.into_iter().next().expect("one outcome").result.expect("a result");
+        haulier::decode_value(&output.payload).expect("a value")
+    }
+
+    async fn versions(&self) -> Value {
+        match self.language {
+            Language::Java => self.call("acme/Price", "acme.Price#versions").await,
+            _ => self.call("acme_scoring.scoring", "acme_scoring.scoring:versions").await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn equal_names_with_different_bytes_never_meet() {
+    let rounds = if std::env::var_os("HAULIER_SOAK").is_some() { 1000 } else { 100 };
+    let mut node = TestNode::start(NodeOptions::default()).expect("a node");
+    for mode in [DeploymentMode::Private, DeploymentMode::Shared, DeploymentMode::Isolated, DeploymentMode::Continuous]
+    {
+        let rounds = if mode == DeploymentMode::Isolated { rounds / 5 } else { rounds };
+        let address = node.address().to_owned();
+        let java_1 = Client::connect(&address, mode, Language::Java, "pricing-1.jar").await;
+        let java_2 = Client::connect(&address, mode, Language::Java, "pricing-2.jar").await;
+        let python_1 = Client::connect(&address, mode, Language::Python, "scoring-1").await;
+        let python_2 = Client::connect(&address, mode, Language::Python, "scoring-2").await;
+        for _ in 0..rounds {
+            assert_eq!(java_1.versions().await, "price 1, rate 1".into(), "{mode:?}");
+            assert_eq!(java_2.versions().await, "price 2, rate 2".into(), "{mode:?}");
+        }
+        for _ in 0..rounds / 5 {
+            assert_eq!(python_1.versions().await, "scoring 1, weights 1".into(), "{mode:?}");
+            assert_eq!(python_2.versions().await, "scoring 2, weights 2".into(), "{mode:?}");
+        }
+        java_1.cluster.close().await;
+        for _ in 0..5 {
+            assert_eq!(java_2.versions().await, "price 2, rate 2".into(), "{mode:?}, after the other left");
+        }
+    }
+    node.restart().expect("the node again");
+    let java_1 = Client::connect(node.address(), DeploymentMode::Shared, Language::Java, "pricing-1.jar").await;
+    let java_2 = Client::connect(node.address(), DeploymentMode::Shared, Language::Java, "pricing-2.jar").await;
+    assert_eq!(java_2.versions().await, "price 2, rate 2".into());
+    assert_eq!(java_1.versions().await, "price 1, rate 1".into());
+}
+
+#[tokio::test]
+async fn equal_bytes_travel_once() {
+    let node = TestNode::start(NodeOptions::default()).expect("a node");
+    let (first, second) = (Proxy::start(node.address()).unwrap(), Proxy::start(node.address()).unwrap());
+    let root = "tasks.jar";
+    let one = Client::connect(&first.address(), DeploymentMode::Private, Language::Java, root).await;
+    assert_eq!(as_callable(&one).await, "callable".into());
+    let sent = first.bytes_sent();
+    let two = Client::connect(&second.address(), DeploymentMode::Private, Language::Java, root).await;
+    assert_eq!(as_callable(&two).await, "callable".into());
+    let sent_again = second.bytes_sent();
+    println!("the first client sent {sent} bytes, the second {sent_again}");
+    let size = std::fs::metadata(fixture("classes/tasks/acme/tasks/AsCallable.class")).expect("a class").len();
+    assert!(sent >= sent_again + size, "the second client sent {sent_again} bytes, the first {sent}");
+}
+
+async fn as_callable(client: &Client) -> Value {
+    client.call("acme/tasks/AsCallable", "acme.tasks.AsCallable").await
+}
+
+#[tokio::test]
+async fn warm_calls_send_no_code() {
+    let node = TestNode::start(NodeOptions::default()).expect("a node");
+    let proxy = Proxy::start(node.address()).unwrap();
+    let client = Client::connect(&proxy.address(), DeploymentMode::Private, Language::Java, "pricing-1.jar").await;
+    client.versions().await;
+    let before = proxy.bytes_sent();
+    for _ in 0..10 {
+        client.versions().await;
+    }
+    let bytes = (proxy.bytes_sent() - before) / 10;
+    assert!(bytes < 600, "{bytes} bytes for a warm call");
+}

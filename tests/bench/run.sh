@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Prints what this machine reaches: latency and throughput of empty tasks, cold code, the idle node.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/haulier/target}
+export HAULIER_DIST=${HAULIER_DIST:-$CARGO_TARGET_DIR/dist}
+python=${HAULIER_VENV:-$HOME/.cache/haulier/venv}/bin/python
+java=../../java
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+printf '%s processors, Linux %s, %s\n' "$(nproc)" "$(uname -r)" "$(java -version 2>&1 | head -n 1)"
+
+"$python" idle.py
+../with_node.sh "$python" tasks.py
+
+"$python" unseen.py "$work/sources"
+jars=$java/client/target/haulier-client-0.1.0.jar:$java/api/target/haulier-api-0.1.0.jar
+mkdir "$work/classes"
+find "$work/sources" -name '*.java' >"$work/files"
+javac --release 17 -cp "$jars" -d "$work/classes" Bench.java @"$work/files"
+../with_node.sh java -Xshare:auto -cp "$jars:$work/classes" Bench

@@ -15,7 +15,8 @@ HAULIER_DIST ?= $(CARGO_TARGET_DIR)/dist
 VENV := $(CACHE)/venv
 WHEELS := $(CARGO_TARGET_DIR)/wheels
 PYTHON := $(VENV)/bin/python
-MVN := mvn --batch-mode --no-transfer-progress --quiet --file
+MVN := mvn --batch-mode --no-transfer-progress
+MVN_NATIVE := -Dhaulier.jni=$(CARGO_TARGET_DIR)/debug/libhaulier_jni.so
 export CARGO_TARGET_DIR HAULIER_DIST
 export HAULIER_WHEELS := $(WHEELS)
 export HAULIER_VENV := $(VENV)
@@ -47,7 +48,7 @@ build-rust: $(VENV)/installed
 JAVA_SOURCES := $(shell find java -name target -prune -o -type f -print)
 java/target/installed: $(JAVA_SOURCES) $(wildcard $(CARGO_TARGET_DIR)/debug/libhaulier_jni.so)
 	$(call say,Building the Java modules with Maven and installing them in the local repository)
-	$(MVN) java/pom.xml install -DskipTests
+	$(MVN) --quiet --file java/pom.xml install -DskipTests $(MVN_NATIVE)
 	@mkdir -p $(@D) && touch $@
 
 build-java: build-rust
@@ -95,14 +96,23 @@ test-rust:
 	cargo test --workspace --locked --no-fail-fast
 
 test-java:
-	mvn --batch-mode --no-transfer-progress --file java/pom.xml verify
+	$(MVN) --file java/pom.xml verify $(MVN_NATIVE) -Dhaulier.node=$(HAULIER_DIST)/bin/haulier
 
 test-python:
 	$(PYTHON) -m pytest -q -p no:cacheprovider python/tests
 
 test-conformance:
 	tests/with_node.sh $(PYTHON) tests/conformance/run_python.py
-	tests/with_node.sh $(MVN) tests/conformance/java/pom.xml compile exec:java
+	tests/with_node.sh $(MVN) --quiet --file tests/conformance/java/pom.xml compile exec:exec
+
+# The same cases with workers and a client on the newest JDK, where there is one.
+JDK_25 := $(wildcard /usr/lib/jvm/temurin-25-jdk-amd64)
+ifneq ($(JDK_25),)
+test-conformance: test-conformance-jdk25
+.PHONY: test-conformance-jdk25
+test-conformance-jdk25:
+	PATH=$(JDK_25)/bin:$$PATH tests/with_node.sh $(MVN) --quiet --file tests/conformance/java/pom.xml compile exec:exec
+endif
 
 test-demo:
 	tests/demo/run.sh

@@ -12,7 +12,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -42,6 +42,7 @@ impl CodeScope {
         let scope = Arc::new(Scope {
             kind,
             watch: (kind == RootKind::Python).then(|| Mutex::new(Watch::new(roots.clone()))),
+            changed: AtomicBool::new(false),
             roots,
             warm: RwLock::default(),
             preparing: Mutex::default(),
@@ -62,11 +63,22 @@ impl CodeScope {
     /// and those of reading the roots.
     pub fn prepare(&self, start: &[String]) -> Result<CodeReference> {
         self.session.check("send code")?;
-        let changed = self.scope.watch.as_ref().is_some_and(|watch| watch.lock().changed());
-        if !changed && let Some(reference) = self.scope.warm.read().look_up(self.session.epoch(), start) {
+        if let Some(reference) = self.prepared(start) {
             return Ok(reference);
         }
+        let changed = self.scope.changed.swap(false, Ordering::AcqRel);
         self.scope.prepare(&self.session, start, changed)
+    }
+
+    /// What [`CodeScope::prepare`] would return at once: the node has it all, and nothing has changed. Never waits.
+    pub fn prepared(&self, start: &[String]) -> Option<CodeReference> {
+        if self.scope.watch.as_ref().is_some_and(|watch| watch.lock().changed()) {
+            self.scope.changed.store(true, Ordering::Release);
+        }
+        if self.scope.changed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.scope.warm.read().look_up(self.session.epoch(), start)
     }
 }
 
@@ -74,6 +86,8 @@ struct Scope {
     kind: RootKind,
     roots: Vec<PathBuf>,
     watch: Option<Mutex<Watch>>,
+    /// A change that was seen and that no preparation has taken yet.
+    changed: AtomicBool,
     warm: RwLock<Warm>,
     /// Locked while code is read and sent, so that threads that need the same code wait for one transfer.
     preparing: Mutex<Preparing>,

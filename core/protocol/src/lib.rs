@@ -2,6 +2,7 @@
 //! errors in gRPC statuses, TLS. The only crate that knows prost; its types stay in protocol, client, node and worker.
 
 mod convert;
+pub mod errors;
 pub mod status;
 pub mod tls;
 pub mod values;

@@ -8,7 +8,7 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** The code that travels: one scope for each class loader of this client, opened when it is first needed. */
 final class CodeScopes {
-    private static final String API_PACKAGE = "io.haulier.api.";
+    private static final String API_PACKAGE = "io/haulier/api/";
 
     private final long cluster;
     private final Map<ClassLoader, Scope> scopes = new ConcurrentHashMap<>();
@@ -49,7 +49,7 @@ final class CodeScopes {
             return Native.addStart(
                     handle,
                     classes.stream()
-                            .map(Class::getName)
+                            .map(type -> type.getName().replace('.', '/'))
                             .filter(name -> !name.startsWith(API_PACKAGE))
                             .sorted()
                             .toArray(String[]::new));

@@ -25,6 +25,7 @@ public final class Haulier {
      */
     public static Cluster connect(String address, SessionConfig config) {
         long handle = Native.connect(
+                NativeCallbacks.class,
                 address,
                 config.token().orElse(""),
                 config.certificateAuthority().map(Haulier::read).orElse(""),

@@ -14,9 +14,19 @@ final class Native {
 
     private Native() {}
 
-    /** Connects; waits at most {@code timeoutMillis}. Empty token and certificate: none. */
+    /**
+     * Connects; waits at most {@code timeoutMillis}. Empty token and certificate: none.
+     *
+     * @param callbacks where all answers of this connection are brought
+     */
     static native long connect(
-            String address, String token, String certificatePem, int mode, long timeoutMillis, String javaVersion);
+            Class<?> callbacks,
+            String address,
+            String token,
+            String certificatePem,
+            int mode,
+            long timeoutMillis,
+            String javaVersion);
 
     /** Ends the session; pending tasks fail as closed. A second call does nothing. */
     static native void close(long cluster);

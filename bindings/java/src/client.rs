@@ -1,0 +1,289 @@
+//! The native functions of `io.haulier.client.Native`.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use haulier::{
+    Cluster, CodeReference, CodeScope, ConnectOptions, DeploymentMode, Language, RootKind, Submission, Target, TaskId,
+    runtime,
+};
+use haulier_model::{Error, ErrorKind, Result};
+use jni::{
+    EnvUnowned,
+    objects::{JByteArray, JClass, JObjectArray, JString},
+    sys::{jboolean, jint, jlong},
+};
+use parking_lot::RwLock;
+
+use crate::{
+    callbacks::{self, Callbacks},
+    convert,
+    failure::{Outcome, native},
+    handles::Handles,
+    threads,
+};
+
+type Texts<'local> = JObjectArray<'local, JString<'local>>;
+
+static CONNECTIONS: Handles<Arc<Connection>> = Handles::new("connection");
+static SCOPES: Handles<Arc<Scope>> = Handles::new("connection");
+
+/// A cluster, and the way back to those who wait for it.
+struct Connection {
+    cluster: Cluster,
+    callbacks: Arc<Callbacks>,
+}
+
+/// The code of one class loader, and the sets of classes that its tasks begin with.
+struct Scope {
+    connection: jlong,
+    code: Arc<CodeScope>,
+    starts: RwLock<Vec<Arc<[String]>>>,
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_connect<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    callbacks: JClass<'local>,
+    address: JString<'local>,
+    token: JString<'local>,
+    certificate: JString<'local>,
+    mode: jint,
+    timeout_millis: jlong,
+    java_version: JString<'local>,
+) -> jlong {
+    native(env, &class, |env| {
+        threads::prepare();
+        let mut options = ConnectOptions::new(convert::text(env, &address)?)
+            .mode(deployment_mode(mode)?)
+            .language(Language::Java, convert::text(env, &java_version)?)
+            .connect_timeout(millis(timeout_millis).unwrap_or_default());
+        let token = convert::text(env, &token)?;
+        if !token.is_empty() {
+            options = options.token(token);
+        }
+        let certificate = convert::text(env, &certificate)?;
+        if !certificate.is_empty() {
+            options = options.ca_certificate(certificate);
+        }
+        let callbacks = Callbacks::new(env, &callbacks)?;
+        let cluster = runtime::block_on(options.connect())??;
+        Ok(CONNECTIONS.open(Arc::new(Connection { cluster, callbacks })))
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_close<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    connection: jlong,
+) {
+    native(env, &class, |_| {
+        if let Some(closed) = CONNECTIONS.close(connection) {
+            SCOPES.close_all(|scope| scope.connection == connection);
+            runtime::block_on(closed.cluster.close())?;
+        }
+        Ok(())
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_openScope<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    connection: jlong,
+    roots: Texts<'local>,
+) -> jlong {
+    native(env, &class, |env| {
+        let roots = convert::texts(env, &roots)?.into_iter().map(Into::into).collect();
+        let open = CONNECTIONS.get(connection, "send code")?;
+        let code = open.cluster.code_scope(RootKind::Jvm, roots);
+        Ok(SCOPES.open(Arc::new(Scope { connection, code, starts: RwLock::default() })))
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_addStart<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    scope: jlong,
+    class_names: Texts<'local>,
+) -> jint {
+    native(env, &class, |env| {
+        let names = convert::texts(env, &class_names)?;
+        let scope = SCOPES.get(scope, "send code")?;
+        let mut starts = scope.starts.write();
+        starts.push(names.into());
+        jint::try_from(starts.len() - 1)
+            .map_err(|_| Error::new(ErrorKind::ResourceExhausted, "send code", "too many sets of classes").into())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_submit<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    connection: jlong,
+    callback: jlong,
+    scope: jlong,
+    start: jint,
+    units: Texts<'local>,
+    entry_point: JString<'local>,
+    codec: jint,
+    payload: JByteArray<'local>,
+    target: jint,
+    node: JString<'local>,
+    deadline_millis: jlong,
+    result_codecs: jint,
+) -> jlong {
+    native(env, &class, |env| {
+        let open = CONNECTIONS.get(connection, "submit a task")?;
+        let entry_point = convert::text(env, &entry_point)?;
+        let target = match target {
+            0 => Target::Any,
+            1 => Target::Node(convert::text(env, &node)?),
+            _ => Target::All,
+        };
+        let everywhere = target == Target::All;
+        let language = if entry_point.is_empty() { Language::Java } else { Language::of_entry_point(&entry_point) };
+        let submission = Submission {
+            units: convert::texts(env, &units)?,
+            code: code(scope, start)?,
+            payload: convert::bytes(env, &payload)?.into(),
+            target,
+            deadline: millis(deadline_millis),
+            result_codecs: convert::codecs(result_codecs)?,
+            ..Submission::new(language, entry_point, convert::codec(codec)?)
+        };
+        let callbacks = open.callbacks.clone();
+        let completion: haulier::Completion = if everywhere {
+            Box::new(move |end| callbacks.broadcast(callback, end))
+        } else {
+            Box::new(move |end| callbacks.task(callback, end))
+        };
+        let task = open.cluster.submit(submission, completion)?;
+        Ok(task.0.cast_signed())
+    })
+}
+
+/// Sends what the node lacks of the code that a task begins with.
+fn code(scope: jlong, start: jint) -> Result<Option<CodeReference>> {
+    if scope == 0 {
+        return Ok(None);
+    }
+    let scope = SCOPES.get(scope, "send code")?;
+    let names = usize::try_from(start).ok().and_then(|start| scope.starts.read().get(start).cloned());
+    let names = names.ok_or_else(|| Error::internal("send code", format!("{start} is no set of classes")))?;
+    scope.code.prepare(&names).map(Some)
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_cancel<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    connection: jlong,
+    task: jlong,
+    force: jboolean,
+) {
+    native(env, &class, |_| {
+        // The tasks of a closed connection are cancelled already.
+        if let Ok(open) = CONNECTIONS.get(connection, "cancel a task") {
+            open.cluster.cancel(TaskId(task.cast_unsigned()), force)?;
+        }
+        Ok(())
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_deploy<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    connection: jlong,
+    callback: jlong,
+    name: JString<'local>,
+    version: JString<'local>,
+    replace: jboolean,
+    sources: Texts<'local>,
+) {
+    native(env, &class, |env| {
+        let open = CONNECTIONS.get(connection, "deploy a unit")?;
+        let name = convert::text(env, &name)?;
+        let version = convert::text(env, &version)?;
+        let deploy = open.cluster.deploy(name, version).replace(replace);
+        let deploy = convert::texts(env, &sources)?.into_iter().fold(deploy, haulier::Deploy::source);
+        answer(&open, callback, async move { Ok(callbacks::unit_fields(&[deploy.send().await?])) })
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_undeploy<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    connection: jlong,
+    callback: jlong,
+    reference: JString<'local>,
+    force: jboolean,
+) {
+    native(env, &class, |env| {
+        let open = CONNECTIONS.get(connection, "undeploy a unit")?;
+        let reference = convert::text(env, &reference)?;
+        let cluster = open.cluster.clone();
+        answer(&open, callback, async move { Ok(callbacks::unit_fields(&cluster.undeploy(&reference, force).await?)) })
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_listUnits<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    connection: jlong,
+    callback: jlong,
+    name: JString<'local>,
+) {
+    native(env, &class, |env| {
+        let open = CONNECTIONS.get(connection, "list deployments")?;
+        let name = convert::text(env, &name)?;
+        let cluster = open.cluster.clone();
+        answer(&open, callback, async move { Ok(callbacks::unit_fields(&cluster.list_units(&name).await?)) })
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_listNodes<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    connection: jlong,
+    callback: jlong,
+) {
+    native(env, &class, |_| {
+        let open = CONNECTIONS.get(connection, "list nodes")?;
+        let cluster = open.cluster.clone();
+        answer(&open, callback, async move { Ok(callbacks::node_fields(&cluster.nodes().await?)) })
+    });
+}
+
+/// Makes a request on the runtime and brings its answer back.
+fn answer(
+    open: &Connection,
+    callback: jlong,
+    request: impl Future<Output = Result<Vec<String>>> + Send + 'static,
+) -> Outcome<()> {
+    let callbacks = open.callbacks.clone();
+    runtime::handle()?.spawn(async move { callbacks.records(callback, request.await) });
+    Ok(())
+}
+
+fn deployment_mode(number: jint) -> Outcome<DeploymentMode> {
+    match number {
+        1 => Ok(DeploymentMode::Isolated),
+        2 => Ok(DeploymentMode::Private),
+        3 => Ok(DeploymentMode::Shared),
+        4 => Ok(DeploymentMode::Continuous),
+        other => Err(Error::new(ErrorKind::InvalidArgument, "connect", format!("{other} is no mode")).into()),
+    }
+}
+
+/// A time in milliseconds; none if it is not positive.
+fn millis(millis: jlong) -> Option<Duration> {
+    u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
+}

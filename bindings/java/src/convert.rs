@@ -1,0 +1,80 @@
+//! Arguments and results: strings, bytes and arrays between Java and Rust.
+
+use haulier_model::{Codec, Error, ErrorKind};
+use jni::{
+    Env,
+    objects::{JByteArray, JObjectArray, JString},
+};
+
+use crate::failure::Outcome;
+
+/// A text; null is empty.
+pub(crate) fn text(env: &Env<'_>, string: &JString<'_>) -> Outcome<String> {
+    Ok(if string.is_null() { String::new() } else { string.try_to_string(env)? })
+}
+
+/// Texts; null is none.
+pub(crate) fn texts<'local>(
+    env: &mut Env<'local>,
+    array: &JObjectArray<'local, JString<'local>>,
+) -> Outcome<Vec<String>> {
+    if array.is_null() {
+        return Ok(Vec::new());
+    }
+    let length = array.len(env)?;
+    let mut texts = Vec::with_capacity(length);
+    for index in 0..length {
+        let string = array.get_element(env, index)?;
+        texts.push(text(env, &string)?);
+        env.delete_local_ref(string);
+    }
+    Ok(texts)
+}
+
+/// Bytes; null is none.
+pub(crate) fn bytes(env: &Env<'_>, array: &JByteArray<'_>) -> Outcome<Vec<u8>> {
+    Ok(if array.is_null() { Vec::new() } else { env.convert_byte_array(array)? })
+}
+
+/// A Java array of texts.
+pub(crate) fn string_array<'local>(
+    env: &mut Env<'local>,
+    texts: impl ExactSizeIterator<Item = impl AsRef<str>>,
+) -> Outcome<JObjectArray<'local, JString<'local>>> {
+    let array = JObjectArray::<JString>::new(env, texts.len(), JString::null())?;
+    for (index, text) in texts.enumerate() {
+        let string = env.new_string(text)?;
+        array.set_element(env, index, &string)?;
+        env.delete_local_ref(string);
+    }
+    Ok(array)
+}
+
+/// The protocol's number of a codec.
+pub(crate) const fn codec_number(codec: Codec) -> i32 {
+    match codec {
+        Codec::Values => 1,
+        Codec::Java => 2,
+        Codec::Pickle => 3,
+    }
+}
+
+/// The codec with the protocol's number.
+pub(crate) fn codec(number: i32) -> Outcome<Codec> {
+    match number {
+        1 => Ok(Codec::Values),
+        2 => Ok(Codec::Java),
+        3 => Ok(Codec::Pickle),
+        other => Err(Error::new(ErrorKind::InvalidArgument, "read a codec", format!("{other} is no codec")).into()),
+    }
+}
+
+/// Codecs in one number, four bits each, the first in the lowest.
+pub(crate) fn codecs(mut packed: i32) -> Outcome<Vec<Codec>> {
+    let mut codecs = Vec::new();
+    while packed != 0 {
+        codecs.push(codec(packed & 15)?);
+        packed >>= 4;
+    }
+    Ok(codecs)
+}

@@ -1,0 +1,63 @@
+package io.haulier.worker;
+
+import java.util.concurrent.CountDownLatch;
+
+/**
+ * The process of a worker. A node starts it with its links as inherited descriptors: 3 is the control link, the slots'
+ * links follow. It ends, without ceremony, when the node is gone.
+ */
+public final class Main {
+    private static final int FIRST_SLOT_DESCRIPTOR = 4;
+    private static final long STACK_SIZE = 8L * 1024 * 1024;
+    private static final int UNUSABLE = 70;
+
+    private Main() {}
+
+    /** Runs until the node is gone. */
+    public static void main(String[] arguments) {
+        try {
+            serve(variable("HAULIER_CONTROL_FD", 3), variable("HAULIER_SLOTS", 1));
+        } catch (Throwable problem) {
+            problem.printStackTrace();
+            Runtime.getRuntime().halt(UNUSABLE);
+        }
+        Runtime.getRuntime().halt(0);
+    }
+
+    private static void serve(int control, int slots) throws InterruptedException {
+        System.load(System.getProperty("haulier.native"));
+        String version = System.getProperty("java.version");
+        long worker = Native.connect(control, version, new String[] {"java-" + Runtime.version().feature()});
+        TaskLoop.prepare(new Loaders(digest -> new NativeClassPath(worker, digest)), slots);
+        CountDownLatch open = new CountDownLatch(slots);
+        start("haulier-control", () -> {
+            Native.serveControl(worker, TaskLoop.class);
+            Runtime.getRuntime().halt(0);
+        });
+        for (int slot = 0; slot < slots; slot++) {
+            int number = slot;
+            start("haulier-slot-" + slot, () -> {
+                Native.serveSlot(worker, number, FIRST_SLOT_DESCRIPTOR + number, TaskLoop.class);
+                open.countDown();
+            });
+        }
+        open.await();
+    }
+
+    private static void start(String name, Runnable link) {
+        Runnable guarded = () -> {
+            try {
+                link.run();
+            } catch (Throwable problem) {
+                problem.printStackTrace();
+                Runtime.getRuntime().halt(UNUSABLE);
+            }
+        };
+        new Thread(null, guarded, name, STACK_SIZE).start();
+    }
+
+    private static int variable(String name, int absent) {
+        String value = System.getenv(name);
+        return value == null ? absent : Integer.parseInt(value);
+    }
+}

@@ -1,2 +1,28 @@
-//! The node and every command, in one binary.
-fn main() {}
+//! The node and every command, in one binary: arguments in, text or JSON out.
+//!
+//! Everything that a command does, the crates below can do; here is only how it is asked for and shown.
+
+mod arguments;
+mod command;
+mod failure;
+mod json;
+mod node;
+mod output;
+
+use std::{ffi::OsStr, process::ExitCode};
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    // A worker confines the process it runs in, which works only while that has one thread.
+    if arguments.next().as_deref() == Some(OsStr::new("exec-worker")) {
+        haulier_worker::launcher::exec_worker(arguments);
+    }
+    match Arguments::parse().command {
+        Command::Node(options) => node::run(options),
+        Command::Client(command) => command::run(command),
+    }
+}

@@ -12,7 +12,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -42,7 +42,8 @@ impl CodeScope {
         let scope = Arc::new(Scope {
             kind,
             watch: (kind == RootKind::Python).then(|| Mutex::new(Watch::new(roots.clone()))),
-            changed: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
+            changes_read: AtomicU64::new(0),
             roots,
             warm: RwLock::default(),
             preparing: Mutex::default(),
@@ -62,23 +63,17 @@ impl CodeScope {
     /// Errors: `PermissionDenied` if peer loading is off at the node, `Unavailable` if the node cannot be reached,
     /// and those of reading the roots.
     pub fn prepare(&self, start: &[String]) -> Result<CodeReference> {
-        self.session.check("send code")?;
         if let Some(reference) = self.prepared(start) {
             return Ok(reference);
         }
-        let changed = self.scope.changed.swap(false, Ordering::AcqRel);
-        self.scope.prepare(&self.session, start, changed)
+        self.session.check("send code")?;
+        self.scope.prepare(&self.session, start)
     }
 
     /// What [`CodeScope::prepare`] would return at once: the node has it all, and nothing has changed. Never waits.
     pub fn prepared(&self, start: &[String]) -> Option<CodeReference> {
-        if self.scope.watch.as_ref().is_some_and(|watch| watch.lock().changed()) {
-            self.scope.changed.store(true, Ordering::Release);
-        }
-        if self.scope.changed.load(Ordering::Acquire) {
-            return None;
-        }
-        self.scope.warm.read().look_up(self.session.epoch(), start)
+        self.session.check("send code").ok()?;
+        self.scope.warm(self.session.epoch(), start)
     }
 }
 
@@ -86,25 +81,18 @@ struct Scope {
     kind: RootKind,
     roots: Vec<PathBuf>,
     watch: Option<Mutex<Watch>>,
-    /// A change that was seen and that no preparation has taken yet.
-    changed: AtomicBool,
+    /// How often files were seen to have changed.
+    changes: AtomicU64,
+    /// That number when what the node has was read.
+    changes_read: AtomicU64,
     warm: RwLock<Warm>,
     /// Locked while code is read and sent, so that threads that need the same code wait for one transfer.
-    preparing: Mutex<Preparing>,
+    preparing: Mutex<()>,
     /// Snapshots that can still be asked for, the newest last; in a lock of its own, because an answer must not wait
     /// for a transfer.
     kept: Mutex<VecDeque<Arc<Snapshot>>>,
     /// What the node was offered or sent in the current session.
     offered: Mutex<HashSet<Digest>>,
-}
-
-/// What one preparation leaves for the next.
-#[derive(Default)]
-struct Preparing {
-    /// The session in which all of [`Scope::offered`] was offered.
-    epoch: u64,
-    /// The files have changed since the last snapshot.
-    stale: bool,
 }
 
 /// What the node has, for a look without waiting.
@@ -137,22 +125,31 @@ impl Warm {
 }
 
 impl Scope {
-    fn prepare(&self, session: &Arc<Session>, start: &[String], changed: bool) -> Result<CodeReference> {
-        let mut preparing = self.preparing.lock();
-        preparing.stale |= changed;
+    /// What the node has already, if nothing has changed since.
+    fn warm(&self, epoch: u64, start: &[String]) -> Option<CodeReference> {
+        if self.watch.as_ref().is_some_and(|watch| watch.lock().changed()) {
+            self.changes.fetch_add(1, Ordering::AcqRel);
+        }
+        let warm = self.warm.read();
+        if self.changes.load(Ordering::Acquire) != self.changes_read.load(Ordering::Acquire) {
+            return None;
+        }
+        warm.look_up(epoch, start)
+    }
+
+    fn prepare(&self, session: &Arc<Session>, start: &[String]) -> Result<CodeReference> {
+        let _one_at_a_time = self.preparing.lock();
         let (welcome, epoch) = crate::runtime::block_on(session.connected("send code"))??;
         if !welcome.peer_loading {
             return Err(peer_loading_is_off(&welcome.node));
         }
-        let known = self.warm.read().look_up(epoch, start);
-        if !preparing.stale
-            && let Some(reference) = known
-        {
+        // Another thread may have prepared the same.
+        if let Some(reference) = self.warm(epoch, start) {
             return Ok(reference);
         }
-        let snapshot = self.snapshot(session, &mut preparing)?;
-        if preparing.epoch != epoch {
-            preparing.epoch = epoch;
+        let changes = self.changes.load(Ordering::Acquire);
+        let snapshot = self.snapshot(session, changes)?;
+        if self.warm.read().epoch != epoch {
             self.offered.lock().clear();
         }
         let new = self.not_offered(snapshot.closure(self.kind, start));
@@ -162,7 +159,9 @@ impl Scope {
             _ => offer::offer(session, &welcome, &snapshot, &new)?,
         };
         self.offered.lock().extend(new);
-        self.warm.write().note(epoch, reference, start);
+        let mut warm = self.warm.write();
+        warm.note(epoch, reference, start);
+        self.changes_read.store(changes, Ordering::Release);
         Ok(reference)
     }
 
@@ -173,20 +172,18 @@ impl Scope {
         digests
     }
 
-    /// The snapshot of now: the last one, unless something has changed.
-    fn snapshot(&self, session: &Session, preparing: &mut Preparing) -> Result<Arc<Snapshot>> {
+    /// The snapshot of now: the last one, unless files have changed since.
+    fn snapshot(&self, session: &Session, changes: u64) -> Result<Arc<Snapshot>> {
         let last = self.kept.lock().back().cloned();
         if let Some(last) = &last
-            && !preparing.stale
+            && changes == self.changes_read.load(Ordering::Acquire)
         {
             return Ok(last.clone());
         }
-        preparing.stale = true;
         if let Some(watch) = &self.watch {
             watch.lock().begin();
         }
         let snapshot = Arc::new(Snapshot::read(self.kind, &self.roots, &session.code.deny)?);
-        preparing.stale = false;
         if let Some(last) = last.filter(|last| last.digest == snapshot.digest) {
             return Ok(last);
         }

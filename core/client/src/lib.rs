@@ -47,3 +47,8 @@ pub use units::{DeployedUnit, UnitDetails, UnitEntry, UnitState};
 pub async fn connect(address: impl Into<String>) -> Result<Cluster> {
     ConnectOptions::new(address).connect().await
 }
+
+/// The version of Haulier with its build: "0.1.0+1a2b3c4d". Nodes and clients should be of the same build.
+pub const fn version() -> &'static str {
+    haulier_protocol::build_id()
+}

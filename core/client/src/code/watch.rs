@@ -14,7 +14,8 @@ use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 pub(crate) struct Watch {
     roots: Vec<PathBuf>,
     kernel: Option<Kernel>,
-    fingerprint: u64,
+    /// Of the files when the watch began, where the kernel cannot watch.
+    fingerprint: Option<u64>,
 }
 
 struct Kernel {
@@ -26,7 +27,7 @@ struct Kernel {
 
 impl Watch {
     pub(crate) fn new(roots: Vec<PathBuf>) -> Self {
-        Self { roots, kernel: None, fingerprint: 0 }
+        Self { roots, kernel: None, fingerprint: None }
     }
 
     /// Begins to watch all folders that there are now. Call it before the files are read, so that no change is missed.
@@ -35,17 +36,17 @@ impl Watch {
             Ok(kernel) => Some(kernel),
             Err(error) => {
                 tracing::warn!(%error, "cannot watch for changes of modules; comparing times instead, which is slower");
-                self.fingerprint = fingerprint(&self.roots);
+                self.fingerprint = Some(fingerprint(&self.roots));
                 None
             }
         };
     }
 
-    /// Whether something has changed since [`Watch::begin`] or the last call.
+    /// Whether something has changed since [`Watch::begin`] or the last call; false before the first begin.
     pub(crate) fn changed(&mut self) -> bool {
         match &mut self.kernel {
             Some(kernel) => kernel.changed(),
-            None => fingerprint(&self.roots) != self.fingerprint,
+            None => self.fingerprint.is_some_and(|begun| begun != fingerprint(&self.roots)),
         }
     }
 }
@@ -162,9 +163,10 @@ mod tests {
             watch.begin();
             if !kernel {
                 watch.kernel = None;
-                watch.fingerprint = fingerprint(&watch.roots);
+                watch.fingerprint = Some(fingerprint(&watch.roots));
             }
         };
+        assert!(!watch.changed());
         begin(&mut watch);
         assert!(!watch.changed());
         fs::write(package.join("__pycache__/x.pyc"), "noise").unwrap();

@@ -154,6 +154,11 @@ async fn reopen(session: &Arc<Session>, reason: Error) -> Inbound {
             Ok(inbound) => return inbound,
             Err(error) => error,
         };
+        if error.kind() == ErrorKind::SessionLost {
+            // The node is back, but not the session: the next attempt begins a new one.
+            session.update(|state| state.forget_session());
+            continue;
+        }
         let refused = !matches!(error.kind(), ErrorKind::Unavailable);
         if !given_up && (refused || Instant::now() + pause >= window_end) {
             given_up = true;

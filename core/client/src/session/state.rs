@@ -315,6 +315,11 @@ impl State {
         self.waker = None;
     }
 
+    /// The node no longer knows the session: the next hello asks for a new one.
+    pub(crate) fn forget_session(&mut self) {
+        self.welcome.session_token = Bytes::new();
+    }
+
     /// The session is over, but a new one may come: everything unanswered fails.
     pub(crate) fn lost(&mut self, reachable: &Error, error: &Error) -> Vec<Finished> {
         if !matches!(self.phase, Phase::Closed(_)) {

@@ -219,7 +219,8 @@ fn a_forgotten_session_fails_what_was_sent_and_keeps_the_rest() {
     assert_eq!(played.submits(), [1]);
     let epoch = played.state.epoch();
     played.state.disconnected();
-    played.connect(10, false);
+    played.state.forget_session();
+    assert!(played.connect(10, false).session_token.is_empty());
     assert_eq!(played.ends(), [(1, Err(ErrorKind::SessionLost))]);
     assert_eq!(played.submits(), [2]);
     assert_eq!(played.state.epoch(), epoch + 1);

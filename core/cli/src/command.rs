@@ -1,0 +1,109 @@
+//! Commands that talk to a cluster.
+
+mod deploy;
+mod run;
+mod units;
+
+use std::process::ExitCode;
+
+use haulier::{Cluster, ConnectOptions, Result};
+use serde_json::{Value as Json, json};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    arguments::{ClientCommand, Connection, Format},
+    failure::Failure,
+    output,
+};
+
+/// Runs a command to its end or to Ctrl-C.
+pub(crate) fn run(command: ClientCommand) -> ExitCode {
+    let format = command.connection().output;
+    let filter = EnvFilter::try_from_env("HAULIER_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = haulier::runtime::block_on(connected(command));
+    match result.map_err(Failure::from).flatten() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(format),
+    }
+}
+
+async fn connected(command: ClientCommand) -> Result<(), Failure> {
+    let command = run::read_arguments(command)?;
+    let cluster = connect(command.connection()).await?;
+    let result = tokio::select! {
+        result = perform(&cluster, command) => result,
+        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+    };
+    cluster.close().await;
+    result
+}
+
+async fn connect(connection: &Connection) -> Result<Cluster> {
+    let mut options = ConnectOptions::new(&connection.address);
+    if let Some(token) = &connection.token {
+        options = options.token(token);
+    }
+    if let Some(path) = &connection.tls_ca {
+        options = options.ca_file(path)?;
+    }
+    options.connect().await
+}
+
+async fn perform(cluster: &Cluster, command: run::Ready) -> Result<(), Failure> {
+    match command {
+        run::Ready::Run(arguments, values) => return run::run(cluster, arguments, values).await,
+        run::Ready::Other(command) => match command {
+            ClientCommand::Deploy(arguments) => deploy::deploy(cluster, arguments).await?,
+            ClientCommand::Undeploy(arguments) => units::undeploy(cluster, arguments).await?,
+            ClientCommand::ListDeployments(arguments) => units::list(cluster, arguments).await?,
+            ClientCommand::Inspect(arguments) => units::inspect(cluster, arguments).await?,
+            ClientCommand::Nodes(arguments) => nodes(cluster, arguments.connection.output).await?,
+            ClientCommand::Run(arguments) => return run::run(cluster, arguments, Vec::new()).await,
+        },
+    }
+    Ok(())
+}
+
+async fn nodes(cluster: &Cluster, format: Format) -> Result<()> {
+    let nodes = cluster.nodes().await?;
+    match format {
+        Format::Table => {
+            let rows = nodes.into_iter().map(|node| {
+                let runtimes: Vec<_> =
+                    node.runtimes.iter().map(|(name, version)| format!("{name} {version}")).collect();
+                [
+                    node.name,
+                    node.address,
+                    node.version,
+                    runtimes.join(", "),
+                    node.queued.to_string(),
+                    node.executing.to_string(),
+                    output::age(std::time::Duration::from_secs(node.uptime_seconds)),
+                ]
+            });
+            output::table(&["node", "address", "version", "runtimes", "queued", "executing", "uptime"], rows);
+        }
+        Format::Json => {
+            let nodes: Json = nodes
+                .into_iter()
+                .map(|node| {
+                    let runtimes: serde_json::Map<_, _> =
+                        node.runtimes.into_iter().map(|(name, version)| (name, version.into())).collect();
+                    json!({
+                        "name": node.name,
+                        "address": node.address,
+                        "version": node.version,
+                        "runtimes": runtimes,
+                        "queued": node.queued,
+                        "executing": node.executing,
+                        "process_id": node.process_id,
+                        "uptime_seconds": node.uptime_seconds,
+                    })
+                })
+                .collect();
+            output::say_json(&nodes);
+        }
+    }
+    Ok(())
+}

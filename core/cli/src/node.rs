@@ -1,0 +1,233 @@
+//! `haulier node`: starts a node, says where it listens, and ends it when it is told to.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use haulier::{Error, ErrorKind, Result};
+use haulier_node::{Node, NodeBuilder};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::{Pid, PidfdFlags, getppid, pidfd_open},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    arguments::{Format, NodeArguments, Profile},
+    failure::Failure,
+    output,
+};
+
+/// Runs a node until it is told to stop.
+pub(crate) fn run(arguments: Box<NodeArguments>) -> ExitCode {
+    let filter = EnvFilter::try_from_env("HAULIER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    // Taken before anything else, so that a parent that ends early is noticed.
+    let parent = getppid();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("haulier-node").build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(serve(*arguments, parent)),
+        Err(error) => Err(failed("start the runtime", &error)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::from(error).report(Format::Table),
+    }
+}
+
+async fn serve(arguments: NodeArguments, parent: Option<Pid>) -> Result<()> {
+    // Listened for from the start: a signal during the start ends the node as well.
+    let stop = Stop::new(arguments.exit_with_parent, parent)?;
+    let ready_file = arguments.ready_file.clone();
+    let starting = builder(arguments)?.start();
+    let mut stop = std::pin::pin!(stop.wait());
+    let node = tokio::select! {
+        node = starting => node?,
+        reason = &mut stop => {
+            tracing::info!(reason, "stopped during the start");
+            return Ok(());
+        }
+    };
+    let address = node.address();
+    if let Some(path) = &ready_file {
+        announce(path, &address.to_string())?;
+    }
+    output::say(&format!("haulier node {} listening on {address}", node.name()));
+    let reason = stop.await;
+    tracing::info!(reason, "stopping");
+    node.shutdown().await;
+    if let Some(path) = &ready_file {
+        // It says that a node is there; whether it could be removed changes nothing.
+        let _ = fs::remove_file(path);
+    }
+    Ok(())
+}
+
+fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
+    let mut builder = Node::builder()
+        .listen(arguments.listen)
+        .data_dir(arguments.data_dir.map_or_else(default_data_dir, Ok)?)
+        .insecure(arguments.insecure)
+        .production(arguments.profile == Profile::Production);
+    if arguments.no_peer_loading {
+        builder = builder.peer_loading(false);
+    }
+    if let Some(name) = arguments.name {
+        builder = builder.name(name);
+    }
+    if let Some(address) = arguments.advertise {
+        builder = builder.advertise(address);
+    }
+    if let Some(path) = arguments.token_file {
+        for (name, token) in tokens(&path)? {
+            builder = builder.token(name, token);
+        }
+    }
+    if let (Some(certificate), Some(key)) = (arguments.tls_cert, arguments.tls_key) {
+        builder = builder.tls(read(&certificate)?, read(&key)?);
+    }
+    if let Some(slots) = arguments.slots {
+        builder = builder.slots(slots);
+    }
+    if let Some(path) = arguments.java {
+        builder = builder.java(path);
+    }
+    if let Some(path) = arguments.python {
+        builder = builder.python(path);
+    }
+    if let Some(path) = arguments.home {
+        builder = builder.home(path);
+    }
+    builder = arguments.readable.into_iter().fold(builder, NodeBuilder::readable);
+    Ok(arguments.writable.into_iter().fold(builder, NodeBuilder::writable))
+}
+
+fn default_data_dir() -> Result<PathBuf> {
+    let from = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let share = from("XDG_DATA_HOME").or_else(|| Some(from("HOME")?.join(".local/share")));
+    share.map(|share| share.join("haulier")).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidArgument, "start a node", "there is no home folder for its data")
+            .hint("haulier node --data-dir DIR")
+    })
+}
+
+/// Names and tokens: each line is a token, or a name and a token. A line that begins with # is a remark.
+fn tokens(path: &Path) -> Result<Vec<(String, String)>> {
+    let text = String::from_utf8(read(path)?).map_err(|error| failed(&path.display().to_string(), &error))?;
+    let mut tokens = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [token] => tokens.push(("token".to_owned(), token.to_owned())),
+            [name, token] => tokens.push((name.to_owned(), token.to_owned())),
+            _ => return Err(bad_tokens(path, "a line has more than a name and a token")),
+        }
+    }
+    if tokens.is_empty() { Err(bad_tokens(path, "it has no token")) } else { Ok(tokens) }
+}
+
+fn bad_tokens(path: &Path, problem: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, "read the tokens", format!("{}: {problem}", path.display()))
+        .hint("write one token a line, or NAME TOKEN")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| failed(&format!("read {}", path.display()), &error))
+}
+
+fn failed(operation: &str, error: &dyn std::error::Error) -> Error {
+    Error::new(ErrorKind::InvalidArgument, operation, error.to_string()).hint("haulier node --help")
+}
+
+/// Writes the address so that a reader sees all of it or no file.
+fn announce(path: &Path, address: &str) -> Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let written = fs::write(&partial, format!("{address}\n")).and_then(|()| fs::rename(&partial, path));
+    written.map_err(|error| failed(&format!("write {}", path.display()), &error))
+}
+
+/// What ends a node.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    parent: Option<oneshot::Receiver<()>>,
+}
+
+impl Stop {
+    fn new(with_parent: bool, parent: Option<Pid>) -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(|error| failed("listen for signals", &error));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            parent: with_parent.then(|| watch_parent(parent)),
+        })
+    }
+
+    /// Waits: why the node is to stop.
+    async fn wait(mut self) -> &'static str {
+        let parent = async {
+            match self.parent {
+                // An error says the same: the watching thread is gone.
+                Some(ended) => drop(ended.await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupted",
+            _ = self.terminate.recv() => "terminated",
+            () = parent => "the parent process has ended",
+        }
+    }
+}
+
+/// Tells when `parent` has ended: at once if it already has. A signal on the parent's death would come when the thread
+/// ends that started this process, and that may be earlier.
+fn watch_parent(parent: Option<Pid>) -> oneshot::Receiver<()> {
+    let (sender, receiver) = oneshot::channel();
+    let descriptor = parent.and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok());
+    // If it ended before its descriptor was opened, this process has another parent by now.
+    if let Some(descriptor) = descriptor.filter(|_| getppid() == parent) {
+        std::thread::spawn(move || {
+            let mut wait = [PollFd::new(&descriptor, PollFlags::IN)];
+            while let Err(Errno::INTR) = poll(&mut wait, None) {}
+            // The node may be stopping already.
+            let _ = sender.send(());
+        });
+    }
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        fs::write(&path, "# people\nalice a1\n\nplain\n").unwrap();
+        let expected = [("alice", "a1"), ("token", "plain")].map(|(name, token)| (name.to_owned(), token.to_owned()));
+        assert_eq!(tokens(&path).unwrap(), expected);
+        for bad in ["", "# nobody\n", "a b c\n"] {
+            fs::write(&path, bad).unwrap();
+            assert_eq!(tokens(&path).unwrap_err().kind(), ErrorKind::InvalidArgument, "{bad:?}");
+        }
+        assert!(tokens(&folder.path().join("missing")).is_err());
+    }
+
+    #[test]
+    fn a_ready_file_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ready");
+        announce(&path, "127.0.0.1:1").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "127.0.0.1:1\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -13,7 +13,7 @@ import java.util.concurrent.atomic.AtomicInteger;
  * of the core never run it. Idle threads end, so that nothing here holds a class loader.
  */
 final class CallbackThreads {
-    private static final long IDLE_SECONDS = 2;
+    private static final long IDLE_SECONDS = 1;
 
     private static final AtomicInteger NUMBER = new AtomicInteger();
 

@@ -1,1 +1,49 @@
-//! Blobs by digest and the life cycle of units over a catalogue.
+//! Content by digest on the local disk, and the life cycle of units over a catalogue.
+//!
+//! The store owns two promises. Content that it says it has is whole, verified and never changes. A unit is there as a
+//! whole or not at all, whatever instant the process or the machine stops at: its content is on disk before one
+//! compare-and-set of the head record makes it visible. It must never know how content travels or who runs it.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use haulier_catalogue::MemoryCatalogue;
+//! use haulier_model::{Digest, Manifest, Root, RootKind};
+//! use haulier_store::{Durability, PublishRequest, Store};
+//!
+//! # let folder = std::env::temp_dir().join(format!("haulier-store-example-{}", std::process::id()));
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let store = Store::open(&folder, Arc::new(MemoryCatalogue::default()), Durability::Machine).await?;
+//! let root = store.put(&Root { kind: RootKind::Jvm, entries: Vec::new() }.encode())?;
+//! let record = store
+//!     .publish(PublishRequest {
+//!         name: "pricing".parse()?,
+//!         version: Some("1.2.0".parse()?),
+//!         manifest: Manifest { roots: vec![root] },
+//!         sources: vec!["pricing.jar".to_owned()],
+//!         replace: false,
+//!         deployed_by: "unverified:example".to_owned(),
+//!     })
+//!     .await?;
+//! assert_eq!(store.resolve(&"pricing".parse()?).await?, record);
+//! # Ok::<(), haulier_model::Error>(())
+//! # }).unwrap();
+//! # std::fs::remove_dir_all(&folder).unwrap();
+//! ```
+
+mod collection;
+mod disk;
+mod head;
+mod index;
+mod lease;
+mod pack_file;
+mod receiver;
+mod store;
+mod unit;
+mod units;
+
+pub use collection::Collected;
+pub use index::{Location, StoredBytes};
+pub use lease::Lease;
+pub use receiver::{Received, Receiver};
+pub use store::{Durability, Store};
+pub use unit::{PublishRequest, UnitRecord, UnitState};

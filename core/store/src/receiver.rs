@@ -1,0 +1,153 @@
+//! Takes one pack as it arrives: verifies each record, keeps what is new.
+
+use std::sync::Arc;
+
+use haulier_model::{Error, Result};
+use haulier_pack::{
+    Limits,
+    stream::{Event, RecordReader},
+};
+
+use crate::{
+    Store, disk,
+    pack_file::{Pack, PackWriter},
+};
+
+/// A pack on disk is closed, and another begun, at this size: what arrived before a crash stays, and what is no longer
+/// used goes in pieces.
+const PACK_SIZE: u64 = 64 << 20;
+
+/// What a [`Receiver`] took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Whole, verified records, duplicates included.
+    pub records: u64,
+    /// Bytes of their contents.
+    pub bytes: u64,
+    /// Records whose content was there before; verified, but not written again.
+    pub duplicates: u64,
+}
+
+/// Receives one pack. Dropping it before [`Receiver::finish`] keeps the records that are whole and verified, so that a
+/// sender resumes with what [`Store::missing`] still names.
+///
+/// Calls block for short writes to the page cache (about 0.3 ms for 256 KiB), longer when the disk is busy.
+pub struct Receiver {
+    store: Store,
+    reader: Option<RecordReader>,
+    writer: Option<PackWriter>,
+    /// Whether the bytes of the open record are written.
+    keeping: bool,
+    received: Received,
+    packs: Vec<Arc<Pack>>,
+    failure: Option<Error>,
+}
+
+impl Receiver {
+    pub(crate) fn new(store: Store, limits: &Limits) -> Self {
+        Self {
+            store,
+            reader: Some(RecordReader::new(limits)),
+            writer: None,
+            keeping: false,
+            received: Received::default(),
+            packs: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// Takes the next bytes of the pack, cut anywhere. Errors: `InvalidArgument` for a record that does not hash to
+    /// its digest, `ResourceExhausted` for a full disk or a limit. After an error every call fails with it.
+    pub fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let taken = self.take(chunk);
+        if let Err(error) = &taken {
+            self.failure = Some(error.clone());
+        }
+        taken
+    }
+
+    /// Ends the pack; its contents can be read from now on. With `sync` they are on disk when this returns, unless the
+    /// store's durability is `Process`; publishing a unit syncs what it is made of, so nothing else needs it.
+    /// `InvalidArgument` if the pack ends inside a record; the records before it are kept.
+    pub fn finish(mut self, sync: bool) -> Result<Received> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if let Some(reader) = self.reader.take() {
+            reader.finish()?;
+        }
+        self.seal()?;
+        if sync {
+            self.store.sync(&self.packs)?;
+        }
+        Ok(self.received)
+    }
+
+    fn take(&mut self, mut chunk: &[u8]) -> Result<()> {
+        let Some(mut reader) = self.reader.take() else {
+            return Err(Error::internal("receive a pack", "it was finished before"));
+        };
+        let taken = loop {
+            match reader.read(&mut chunk) {
+                Ok(None) => break Ok(()),
+                Ok(Some(event)) => {
+                    if let Err(error) = self.handle(event) {
+                        break Err(error);
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        self.reader = Some(reader);
+        taken
+    }
+
+    fn handle(&mut self, event: Event<'_>) -> Result<()> {
+        match event {
+            Event::Start { digest, .. } => {
+                let known = self.writer.as_ref().is_some_and(|writer| writer.contains(&digest)) || self.store.contains(&digest);
+                self.keeping = !known;
+                if self.keeping && self.writer.is_none() {
+                    self.writer = Some(self.store.begin_pack()?);
+                }
+                Ok(())
+            }
+            Event::Data(bytes) => {
+                self.received.bytes += bytes.len() as u64;
+                match &mut self.writer {
+                    Some(writer) if self.keeping => {
+                        writer.append(bytes).map_err(|error| disk::explain("receive a pack", writer.path(), error))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Event::End { digest } => {
+                self.received.records += 1;
+                match &mut self.writer {
+                    Some(writer) if self.keeping => writer.end(digest),
+                    _ => self.received.duplicates += 1,
+                }
+                self.keeping = false;
+                if self.writer.as_ref().is_some_and(|writer| writer.size() >= PACK_SIZE) { self.seal() } else { Ok(()) }
+            }
+        }
+    }
+
+    fn seal(&mut self) -> Result<()> {
+        if let Some(writer) = self.writer.take() {
+            self.packs.extend(self.store.seal(writer)?);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Err(error) = self.seal() {
+            tracing::warn!(%error, "a part of a broken upload could not be kept; it will be sent again");
+        }
+    }
+}

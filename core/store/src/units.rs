@@ -1,0 +1,351 @@
+//! Units: publish, resolve, list, undeploy, remove; each change is one compare-and-set of the head record.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use haulier_catalogue::{MAX_VALUE_SIZE, OperationId, Record, Revision};
+use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, UnitId, UnitName, UnitReference, Version};
+use parking_lot::RwLock;
+
+use crate::{
+    Lease, PublishRequest, Store, UnitRecord,
+    head::{self, Candidate, Generation, Head, Outcome, Sources},
+    store::blocking,
+};
+
+pub(crate) const PREFIX: &str = "units/";
+
+/// How often a change is repeated when somebody else was faster. Each time somebody made progress.
+const ATTEMPTS: usize = 100;
+
+/// Lists of sources above this many bytes are stored as content.
+const INLINE_SOURCES: usize = 512;
+
+/// Heads as parsed last; valid for as long as the catalogue's revision is the same.
+#[derive(Default)]
+pub(crate) struct HeadCache(RwLock<HashMap<UnitName, (Revision, Arc<Head>)>>);
+
+impl Store {
+    /// Makes a unit of content that is in the store. It is verified to be whole and synced first; then one
+    /// compare-and-set makes it visible, so a crash leaves the old state or the new one.
+    ///
+    /// The same bytes under the same version are success, and nothing is done. Other bytes are a `Conflict` that names
+    /// both digests, unless `replace` is set or the version is a development one. Without a version: the next
+    /// revision, unless the newest has the same bytes; the five newest revisions stay deployed. `InvalidArgument` if
+    /// content is missing; what is missing must be sent again.
+    pub async fn publish(&self, request: PublishRequest) -> Result<UnitRecord> {
+        let PublishRequest { name, version, manifest, sources, replace, deployed_by } = request;
+        if manifest.roots.is_empty() || manifest.roots.len() != sources.len() {
+            let message = format!("{} roots with {} names: there must be at least one root, and a name for each", manifest.roots.len(), sources.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message));
+        }
+        let digest = manifest.digest();
+        let store = self.clone();
+        let whole = blocking("deploy", move || store.make_whole(&manifest, sources)).await?;
+        let candidate = Candidate {
+            version,
+            digest,
+            replace,
+            operation: OperationId::random(),
+            deployed_at_ms: now_ms(),
+            deployed_by,
+            size: whole.size,
+            entries: whole.entries,
+            sources: whole.sources,
+        };
+        let published = self.change(&name, candidate.operation, |head| head.publish(&name, &candidate)).await?;
+        drop(whole.lease);
+        self.inner.incomplete.write().remove(&digest);
+        self.record(&name, &published)
+    }
+
+    /// The version that a deployment of `name` without one would get: `0.0.N`. `Conflict` if it has versions that were
+    /// given explicitly.
+    pub async fn next_version(&self, name: &UnitName) -> Result<Version> {
+        match self.head(name).await? {
+            Some((_, head)) => head.next_revision(name),
+            None => Head::default().next_revision(name),
+        }
+    }
+
+    /// The deployed unit that a reference means. `NotFound` lists the versions there are; `Conflict` says that it is
+    /// OBSOLETE; `Unavailable` that its content was damaged.
+    pub async fn resolve(&self, reference: &UnitReference) -> Result<UnitRecord> {
+        let name = reference.name();
+        let (_, head) = self.head(name).await?.ok_or_else(|| head::unknown(name))?;
+        let found = head.resolve(name, reference.selector())?;
+        self.refuse_incomplete(name, found)?;
+        self.record(name, found)
+    }
+
+    /// All units in every state, or those of one name, ordered by name, version and generation.
+    pub async fn list(&self, name: Option<&UnitName>) -> Result<Vec<UnitRecord>> {
+        let heads = match name {
+            Some(name) => self.head(name).await?.map(|(_, head)| (name.clone(), head)).into_iter().collect(),
+            None => self.heads().await?,
+        };
+        let mut records = Vec::new();
+        for (name, head) in heads {
+            let mut versions: Vec<&Generation> = head.versions.iter().collect();
+            versions.sort_by(|a, b| head::order(a, b));
+            for version in versions {
+                records.push(self.record(&name, version)?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Makes a version OBSOLETE, or all versions for a reference without one, and returns them: new tasks are refused,
+    /// content stays until [`Store::remove`]. If all that is meant is OBSOLETE already, that is returned. `NotFound`
+    /// for what does not exist.
+    pub async fn undeploy(&self, reference: &UnitReference) -> Result<Vec<UnitRecord>> {
+        let name = reference.name();
+        let undeployed =
+            self.change(name, OperationId::random(), |head| head.undeploy(name, reference.selector())).await?;
+        undeployed.iter().map(|generation| self.record(name, generation)).collect()
+    }
+
+    /// Forgets an OBSOLETE generation once nobody uses it; the next collection may take its content. One that is gone
+    /// is success, one that is deployed a `Conflict`.
+    pub async fn remove(&self, id: &UnitId, generation: u64) -> Result<()> {
+        if self.head(&id.name).await?.is_none() {
+            return Ok(());
+        }
+        self.change(&id.name, OperationId::random(), |head| head.remove(&id.name, &id.version, generation)).await
+    }
+
+    /// What a start does: units undeployed before are removed, and those that lost content are reported.
+    pub(crate) async fn recover(&self) -> Result<()> {
+        for (name, head) in self.heads().await? {
+            if head.deployed().count() < head.versions.len() {
+                self.change(&name, OperationId::random(), |head| Ok(head.remove_obsolete())).await?;
+            }
+        }
+        let heads = self.heads().await?;
+        let store = self.clone();
+        blocking("open the store", move || {
+            for (name, head) in &heads {
+                head.deployed().for_each(|deployed| store.report_incomplete(name, deployed));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn report_incomplete(&self, name: &UnitName, deployed: &Generation) {
+        if let Err(error) = self.content(&deployed.digest) {
+            tracing::error!(unit = %name, version = %deployed.version, %error, "a unit has lost content; deploy it again");
+            self.inner.incomplete.write().insert(deployed.digest);
+        }
+    }
+
+    fn refuse_incomplete(&self, name: &UnitName, deployed: &Generation) -> Result<()> {
+        if !self.inner.incomplete.read().contains(&deployed.digest) {
+            return Ok(());
+        }
+        let Err(error) = self.content(&deployed.digest) else {
+            self.inner.incomplete.write().remove(&deployed.digest);
+            return Ok(());
+        };
+        let message = format!("'{name}:{}' has lost content on this node's disk", deployed.version);
+        Err(Error::new(ErrorKind::Unavailable, "find a unit", message)
+            .with_retry(Retry::Never)
+            .hint(format!("deploy the same bytes again: haulier deploy {name} PATH --version {}", deployed.version))
+            .with_source(error))
+    }
+
+    /// Checks that a unit's content is all there, keeps it there, and gets it onto the disk.
+    fn make_whole(&self, manifest: &Manifest, sources: Vec<String>) -> Result<WholeUnit> {
+        let encoded = manifest.encode();
+        let stored_sources = serde_json::to_vec(&sources).expect("a list of text is JSON");
+        let mut contents = vec![encoded.as_slice()];
+        if stored_sources.len() > INLINE_SOURCES {
+            contents.push(&stored_sources);
+        }
+        let mut lease = self.lease(contents.iter().map(|bytes| Digest::of(bytes)).chain(manifest.roots.iter().copied()));
+        let stored = self.put_all(&contents)?;
+        let content = self.content_of(manifest, Some(&mut lease))?;
+        let mut packs = HashMap::new();
+        for digest in content.digests.iter().chain(&stored) {
+            let pack = self.inner.index.pack_of(digest).ok_or_else(|| missing(&[*digest]))?;
+            if !pack.is_synced() {
+                packs.insert(pack.path.clone(), pack);
+            }
+        }
+        self.sync(&packs.into_values().collect::<Vec<_>>())?;
+        let sources = match stored.get(1) {
+            Some(stored) => Sources::Stored { stored: *stored },
+            None => Sources::Names(sources),
+        };
+        Ok(WholeUnit { lease, size: content.size, entries: content.entries, sources })
+    }
+
+    /// The content of a published unit; an error if it is not whole.
+    pub(crate) fn content(&self, digest: &Digest) -> Result<UnitContent> {
+        self.content_of(&self.manifest(digest)?, None)
+    }
+
+    fn content_of(&self, manifest: &Manifest, lease: Option<&mut Lease>) -> Result<UnitContent> {
+        let absent = self.missing(manifest.roots.iter().copied());
+        if !absent.is_empty() {
+            return Err(missing(&absent));
+        }
+        let roots = self.roots(manifest)?;
+        let entries = || roots.iter().flat_map(|root| &root.entries);
+        if let Some(lease) = lease {
+            lease.extend(entries().map(|entry| entry.digest));
+        }
+        let absent = self.missing(entries().map(|entry| entry.digest));
+        if !absent.is_empty() {
+            return Err(missing(&absent));
+        }
+        for entry in entries() {
+            let size = self.inner.index.size_of(&entry.digest).unwrap_or_default();
+            if size != entry.size {
+                let message = format!("'{}' has {size} bytes, and its root says {}", entry.path, entry.size);
+                return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message));
+            }
+        }
+        let digests = manifest.roots.iter().copied().chain(entries().map(|entry| entry.digest)).collect();
+        Ok(UnitContent {
+            digests,
+            size: roots.iter().map(haulier_model::Root::size).sum(),
+            entries: entries().count() as u64,
+        })
+    }
+
+    /// Reads the head, changes it, writes it back; again if somebody else wrote it meanwhile.
+    async fn change<T>(
+        &self,
+        name: &UnitName,
+        operation: OperationId,
+        change: impl Fn(&mut Head) -> Result<Outcome<T>>,
+    ) -> Result<T> {
+        let mut attempt = 1;
+        loop {
+            let current = self.head(name).await?;
+            let revision = current.as_ref().map(|(revision, _)| *revision);
+            let mut head = current.map(|(_, head)| (*head).clone()).unwrap_or_default();
+            let changed = match change(&mut head)? {
+                Outcome::Unchanged(value) => return Ok(value),
+                Outcome::Changed(value) => value,
+            };
+            match self.write_head(name, revision, &head, operation).await {
+                Ok(()) => return Ok(changed),
+                Err(error) if error.kind() == ErrorKind::Conflict && attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn write_head(&self, name: &UnitName, expected: Option<Revision>, head: &Head, operation: OperationId) -> Result<()> {
+        let key = format!("{PREFIX}{name}");
+        let catalogue = &self.inner.catalogue;
+        match expected {
+            Some(revision) if head.versions.is_empty() => catalogue.delete(&key, revision, operation).await,
+            _ => {
+                let value = head.encode();
+                if value.len() > MAX_VALUE_SIZE {
+                    let message = format!("'{name}' has {} versions, which is too many for its record", head.versions.len());
+                    return Err(Error::new(ErrorKind::ResourceExhausted, "deploy", message)
+                        .with_retry(Retry::Never)
+                        .hint(format!("undeploy old ones: haulier undeploy {name}:VERSION")));
+                }
+                catalogue.compare_and_set(&key, expected, value, operation).await.map(drop)
+            }
+        }
+    }
+
+    pub(crate) async fn head(&self, name: &UnitName) -> Result<Option<(Revision, Arc<Head>)>> {
+        match self.inner.catalogue.get(&format!("{PREFIX}{name}")).await? {
+            Some(record) => self.inner.heads.parse(name, &record).map(|head| Some((record.revision, head))),
+            None => {
+                self.inner.heads.0.write().remove(name);
+                Ok(None)
+            }
+        }
+    }
+
+    /// All heads, ordered by name.
+    pub(crate) async fn heads(&self) -> Result<Vec<(UnitName, Arc<Head>)>> {
+        let records = self.inner.catalogue.list(PREFIX).await?;
+        let parse = |record: &Record| {
+            let name: UnitName = record.key[PREFIX.len()..].parse()?;
+            let head = self.inner.heads.parse(&name, record)?;
+            Ok((name, head))
+        };
+        records.iter().map(parse).collect()
+    }
+
+    fn record(&self, name: &UnitName, generation: &Generation) -> Result<UnitRecord> {
+        let generation = generation.clone();
+        let sources = match generation.sources {
+            Sources::Names(names) => names,
+            Sources::Stored { stored } => self.stored_sources(&stored),
+        };
+        Ok(UnitRecord {
+            id: UnitId { name: name.clone(), version: generation.version },
+            digest: generation.digest,
+            state: generation.state.into(),
+            size: generation.size,
+            entries: generation.entries,
+            generation: generation.generation,
+            deployed_at_ms: generation.deployed_at_ms,
+            deployed_by: generation.deployed_by,
+            sources,
+            operation: generation.operation,
+        })
+    }
+}
+
+/// A unit's content, whole and synced.
+struct WholeUnit {
+    lease: Lease,
+    size: u64,
+    entries: u64,
+    sources: Sources,
+}
+
+/// What a manifest refers to.
+pub(crate) struct UnitContent {
+    /// Roots and entries.
+    pub(crate) digests: Vec<Digest>,
+    size: u64,
+    entries: u64,
+}
+
+impl HeadCache {
+    fn parse(&self, name: &UnitName, record: &Record) -> Result<Arc<Head>> {
+        if let Some((revision, head)) = self.0.read().get(name)
+            && *revision == record.revision
+        {
+            return Ok(head.clone());
+        }
+        let head = Arc::new(Head::parse(name, &record.value)?);
+        self.0.write().insert(name.clone(), (record.revision, head.clone()));
+        Ok(head)
+    }
+}
+
+impl Store {
+    /// A list of sources that is too long for the head. It only serves messages: one that is lost is an empty list.
+    fn stored_sources(&self, digest: &Digest) -> Vec<String> {
+        let read = self.read(digest).ok();
+        read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+}
+
+fn missing(digests: &[Digest]) -> Error {
+    let first = digests.first().map(Digest::short).unwrap_or_default();
+    Error::new(ErrorKind::InvalidArgument, "deploy", format!("{} contents are missing, the first is {first}", digests.len()))
+        .with_retry(Retry::Now)
+        .hint("deploy again: only what is missing is sent")
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

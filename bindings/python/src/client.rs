@@ -1,0 +1,260 @@
+//! The client: connections, what is submitted, and the questions that a call waits for.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use haulier::{
+    CodeReference, CodeScope, Codec, ConnectOptions, DeployedUnit, DeploymentMode, Language, NodeInfo, Result,
+    RootKind, Submission, Target, TaskId, runtime,
+};
+use pyo3::{
+    prelude::*,
+    pybacked::PyBackedBytes,
+    types::{PyBytes, PyDict, PyTuple},
+};
+
+use crate::{
+    completions::{Completions, Finished, Queue},
+    errors,
+};
+
+/// How often a call that waits looks for Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+/// Payloads above this are not copied but kept alive while they are sent, in bytes.
+const COPY_LIMIT: usize = 64 * 1024;
+
+/// What the submits of one callable or task have in common.
+#[pyclass(frozen, module = "haulier._native")]
+pub(crate) struct Template {
+    submission: Submission,
+    start: Vec<String>,
+    requires: Vec<String>,
+}
+
+#[pymethods]
+impl Template {
+    #[new]
+    #[pyo3(signature = (*, entry_point, result_codecs, units=Vec::new(), start=Vec::new(), requires=Vec::new(),
+                        timeout=None, node=None, broadcast=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn new(
+        entry_point: &str,
+        result_codecs: Vec<i32>,
+        units: Vec<String>,
+        start: Vec<String>,
+        requires: Vec<String>,
+        timeout: Option<f64>,
+        node: Option<String>,
+        broadcast: bool,
+    ) -> PyResult<Self> {
+        let language = if entry_point.is_empty() { Language::Python } else { Language::of_entry_point(entry_point) };
+        let submission = Submission {
+            units,
+            result_codecs: result_codecs.into_iter().map(errors::codec_of).collect::<PyResult<_>>()?,
+            target: match node {
+                _ if broadcast => Target::All,
+                Some(node) => Target::Node(node),
+                None => Target::Any,
+            },
+            deadline: timeout.map(seconds).transpose()?,
+            ..Submission::new(language, entry_point, Codec::Pickle)
+        };
+        Ok(Self { submission, start, requires })
+    }
+}
+
+/// The code of this interpreter, as nodes may load it.
+#[pyclass(frozen, module = "haulier._native")]
+pub(crate) struct Scope(Arc<CodeScope>);
+
+impl Scope {
+    /// Keeps the interpreter for a look-up, and lets it go while code is read and sent.
+    fn prepare(&self, py: Python<'_>, start: &[String]) -> PyResult<CodeReference> {
+        match self.0.prepared(start) {
+            Some(reference) => Ok(reference),
+            None => py.detach(|| self.0.prepare(start)).map_err(|error| errors::to_client(py, &error)),
+        }
+    }
+}
+
+/// A connection.
+#[pyclass(frozen, module = "haulier._native")]
+pub(crate) struct Cluster {
+    cluster: haulier::Cluster,
+    queue: Arc<Queue>,
+}
+
+#[pymethods]
+impl Cluster {
+    #[staticmethod]
+    #[pyo3(signature = (address, *, token, ca_certificate, mode, language_version, capabilities, timeout, completions))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn connect(
+        py: Python<'_>,
+        address: &str,
+        token: Option<String>,
+        ca_certificate: Option<Vec<u8>>,
+        mode: &str,
+        language_version: String,
+        capabilities: Vec<String>,
+        timeout: f64,
+        completions: &Completions,
+    ) -> PyResult<Self> {
+        let mode: DeploymentMode = mode.parse().map_err(|error| errors::to_client(py, &error))?;
+        let mut options = ConnectOptions::new(address)
+            .mode(mode)
+            .language(Language::Python, language_version)
+            .capabilities(capabilities)
+            .connect_timeout(seconds(timeout)?);
+        if let Some(token) = token {
+            options = options.token(token);
+        }
+        if let Some(pem) = ca_certificate {
+            options = options.ca_certificate(pem);
+        }
+        let cluster = wait(py, options.connect())?;
+        Ok(Self { cluster, queue: completions.queue() })
+    }
+
+    fn address(&self) -> &str {
+        self.cluster.address()
+    }
+
+    fn peer_loading(&self) -> bool {
+        self.cluster.peer_loading()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the hot path: no keywords, no tuple")]
+    fn submit(
+        &self,
+        py: Python<'_>,
+        template: &Template,
+        codec: i32,
+        payload: &Bound<'_, PyBytes>,
+        by_value: bool,
+        scope: Option<&Scope>,
+        token: Py<PyAny>,
+    ) -> PyResult<u64> {
+        let submission = Submission {
+            code: scope.map(|scope| scope.prepare(py, &template.start)).transpose()?,
+            codec: errors::codec_of(codec)?,
+            payload: shared(payload),
+            requires: if by_value { template.requires.clone() } else { Vec::new() },
+            ..template.submission.clone()
+        };
+        let broadcast = submission.target == Target::All;
+        let queue = self.queue.clone();
+        let completion = Box::new(move |result| queue.push(Finished { token, result, broadcast }));
+        let task = self.cluster.submit(submission, completion).map_err(|error| errors::to_client(py, &error))?;
+        Ok(task.0)
+    }
+
+    fn cancel(&self, py: Python<'_>, task: u64, force: bool) -> PyResult<bool> {
+        self.cluster.cancel(TaskId(task), force).map_err(|error| errors::to_client(py, &error))
+    }
+
+    fn code_scope(&self, roots: Vec<PathBuf>) -> Scope {
+        Scope(self.cluster.code_scope(RootKind::Python, roots))
+    }
+
+    fn deploy<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        version: String,
+        sources: Vec<PathBuf>,
+        replace: bool,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let deploy = sources.iter().fold(self.cluster.deploy(name, version), |deploy, source| deploy.source(source));
+        unit(py, &wait(py, deploy.replace(replace).send())?)
+    }
+
+    fn undeploy<'py>(&self, py: Python<'py>, reference: &str, force: bool) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let removed = wait(py, self.cluster.undeploy(reference, force))?;
+        removed.iter().map(|removed| unit(py, removed)).collect()
+    }
+
+    fn list_deployments<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let units = wait(py, self.cluster.list_deployments())?;
+        units.iter().map(|listed| unit(py, listed)).collect()
+    }
+
+    fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let nodes = wait(py, self.cluster.nodes())?;
+        nodes.iter().map(|info| node(py, info)).collect()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.cluster.is_closed()
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        wait(py, async {
+            self.cluster.close().await;
+            Ok(())
+        })
+    }
+}
+
+/// Waits for the end of `future` without the interpreter; Ctrl-C drops the future and raises.
+fn wait<T: Send>(py: Python<'_>, future: impl Future<Output = Result<T>> + Send) -> PyResult<T> {
+    let mut future = Box::pin(future);
+    loop {
+        let waited =
+            py.detach(|| runtime::block_on(async { tokio::time::timeout(SIGNAL_INTERVAL, future.as_mut()).await }));
+        match waited {
+            Ok(Ok(Ok(result))) => return Ok(result),
+            Ok(Ok(Err(error))) | Err(error) => return Err(errors::to_client(py, &error)),
+            Ok(Err(_)) => py.check_signals()?,
+        }
+    }
+}
+
+fn shared(payload: &Bound<'_, PyBytes>) -> Bytes {
+    if payload.as_bytes().len() <= COPY_LIMIT {
+        Bytes::copy_from_slice(payload.as_bytes())
+    } else {
+        Bytes::from_owner(PyBackedBytes::from(payload.clone()))
+    }
+}
+
+fn seconds(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        pyo3::exceptions::PyValueError::new_err(format!("{seconds} seconds: a time-out is positive and finite"))
+    })
+}
+
+fn unit<'py>(py: Python<'py>, unit: &DeployedUnit) -> PyResult<Bound<'py, PyTuple>> {
+    let deployed_at = Duration::from_millis(unit.deployed_at_ms).as_secs_f64();
+    (
+        &unit.name,
+        &unit.version,
+        unit.digest.to_string(),
+        unit.state.name(),
+        unit.size,
+        unit.entries,
+        unit.generation,
+        deployed_at,
+        &unit.deployed_by,
+        PyTuple::new(py, &unit.sources)?,
+    )
+        .into_pyobject(py)
+}
+
+fn node<'py>(py: Python<'py>, node: &NodeInfo) -> PyResult<Bound<'py, PyTuple>> {
+    let runtimes = PyDict::new(py);
+    for (language, version) in &node.runtimes {
+        runtimes.set_item(language, version)?;
+    }
+    (
+        &node.name,
+        &node.address,
+        &node.version,
+        runtimes,
+        node.queued,
+        node.executing,
+        node.process_id,
+        Duration::from_secs(node.uptime_seconds).as_secs_f64(),
+    )
+        .into_pyobject(py)
+}

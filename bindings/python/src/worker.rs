@@ -1,0 +1,288 @@
+//! The worker: the zygote, and the slot process that runs tasks in its main thread.
+
+use std::{
+    ffi::c_int,
+    os::fd::RawFd,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use haulier_model::{Codec, Digest, Error, ErrorKind, Language, RemoteFailure};
+use haulier_worker::{Canceller, HelloInfo, Task, TaskOutcome, TaskRunner, WorkerClassPath, WorkerProcess};
+use pyo3::{
+    exceptions::PyRuntimeError,
+    prelude::*,
+    types::{PyBytes, PyList, PyTuple},
+};
+
+use crate::errors;
+
+/// The task that runs in this process, 0: none. A task number of a node is never 0.
+static RUNNING: AtomicU64 = AtomicU64::new(0);
+/// The task that is to be interrupted, 0: none.
+static TO_CANCEL: AtomicU64 = AtomicU64::new(0);
+/// The signal that interrupts the main thread; 0: not said yet.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+/// The main thread, which runs the tasks.
+static MAIN_THREAD: AtomicU64 = AtomicU64::new(0);
+
+/// Says which signal interrupts a task; called in the main thread, once its handler is in place.
+#[pyfunction]
+pub(crate) fn interrupt_with(signal: c_int) {
+    // SAFETY: pthread_self has no preconditions.
+    MAIN_THREAD.store(unsafe { libc::pthread_self() }, Ordering::Release);
+    SIGNAL.store(signal, Ordering::Release);
+}
+
+/// Whether the task that runs is to end; asked by the signal's handler. True once for each cancel.
+#[pyfunction]
+pub(crate) fn take_cancel() -> bool {
+    let task = TO_CANCEL.swap(0, Ordering::AcqRel);
+    task != 0 && task == RUNNING.load(Ordering::Acquire)
+}
+
+type Hello = (String, Vec<String>);
+
+fn hello((language_version, capabilities): Hello) -> HelloInfo {
+    HelloInfo { language: Language::Python, language_version, capabilities }
+}
+
+/// The warm process that slot processes are forked from.
+#[pyclass(unsendable, module = "haulier_worker._native")]
+pub(crate) struct Zygote(haulier_worker::Zygote);
+
+#[pymethods]
+impl Zygote {
+    #[staticmethod]
+    fn connect(py: Python<'_>, control_fd: RawFd, hello_of: Hello) -> PyResult<Self> {
+        let zygote = haulier_worker::Zygote::connect(control_fd, hello(hello_of));
+        zygote.map(Self).map_err(|error| errors::to_worker(py, &error))
+    }
+
+    /// Waits for a request to fork; None: the node is gone.
+    fn next(&mut self, py: Python<'_>) -> PyResult<Option<ForkRequest>> {
+        let request = self.0.next().map_err(|error| errors::to_worker(py, &error))?;
+        Ok(request.map(|request| ForkRequest { fork_id: request.fork_id(), request: Some(request) }))
+    }
+
+    /// In the parent: tells the node of the child, and lets the request go.
+    fn forked(&mut self, py: Python<'_>, request: &mut ForkRequest, pid: u32) -> PyResult<()> {
+        request.request = None;
+        self.0.forked(request.fork_id, pid).map_err(|error| errors::to_worker(py, &error))
+    }
+
+    fn failed(&mut self, py: Python<'_>, request: &mut ForkRequest, problem: &str) -> PyResult<()> {
+        request.request = None;
+        self.0.failed(request.fork_id, problem).map_err(|error| errors::to_worker(py, &error))
+    }
+}
+
+/// A request to fork a slot process.
+#[pyclass(unsendable, module = "haulier_worker._native")]
+pub(crate) struct ForkRequest {
+    fork_id: u64,
+    request: Option<haulier_worker::ForkRequest>,
+}
+
+#[pymethods]
+impl ForkRequest {
+    /// In the child, first: becomes a process of its own.
+    fn enter_child(&mut self, py: Python<'_>) -> PyResult<ChildLinks> {
+        let request = self.request.take().ok_or_else(|| PyRuntimeError::new_err("the request was used before"))?;
+        let links = request.enter_child().map_err(|error| errors::to_worker(py, &error))?;
+        Ok(ChildLinks {
+            control_fd: links.control_fd,
+            link_fd: links.link_fd,
+            temp_dir: links.temp_dir.to_string_lossy().into_owned(),
+        })
+    }
+}
+
+/// What a forked slot process has.
+#[pyclass(frozen, get_all, module = "haulier_worker._native")]
+pub(crate) struct ChildLinks {
+    control_fd: RawFd,
+    link_fd: RawFd,
+    temp_dir: String,
+}
+
+/// The slot process's end of its links.
+#[pyclass(frozen, module = "haulier_worker._native")]
+pub(crate) struct Worker(Arc<WorkerProcess>);
+
+#[pymethods]
+impl Worker {
+    #[staticmethod]
+    fn connect(py: Python<'_>, control_fd: RawFd, hello_of: Hello) -> PyResult<Self> {
+        let process = py.detach(|| WorkerProcess::connect(control_fd, hello(hello_of)));
+        process.map(Self).map_err(|error| errors::to_worker(py, &error))
+    }
+
+    /// Runs tasks in this thread, the main one, until the node closes the link: `run(class_path, entry_point, codec,
+    /// payload, result_codecs)` gives (codec, bytes) or the fields of a failure.
+    fn serve(&self, py: Python<'_>, link_fd: RawFd, run: Py<PyAny>) -> PyResult<()> {
+        let process = self.0.clone();
+        std::thread::Builder::new().name("haulier-control".to_owned()).spawn(move || {
+            // However it ends, the node is gone; and only a process that is gone lets go of what its task holds.
+            let status = i32::from(process.serve_control(Arc::new(Signaller)).is_err());
+            // SAFETY: _exit runs no handler, so it does not matter what the main thread does.
+            unsafe { libc::_exit(status) }
+        })?;
+        py.detach(|| self.0.serve_slot(0, link_fd, &mut Runner { run, digest: None }))
+            .map_err(|error| errors::to_worker(py, &error))
+    }
+
+    fn class_path(&self, py: Python<'_>, digest: [u8; 32]) -> PyResult<ClassPath> {
+        let class_path = py.detach(|| self.0.class_path(Digest::from_bytes(digest)));
+        class_path.map(ClassPath).map_err(|error| errors::to_worker(py, &error))
+    }
+}
+
+/// The class path of a slot process.
+#[pyclass(frozen, module = "haulier_worker._native")]
+pub(crate) struct ClassPath(Arc<WorkerClassPath>);
+
+#[pymethods]
+impl ClassPath {
+    fn directory(&self) -> Option<String> {
+        self.0.directory().map(|directory| directory.to_string_lossy().into_owned())
+    }
+
+    fn paths<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, self.0.paths().collect::<Vec<_>>())
+    }
+
+    /// Makes a top-level module exist in the directory.
+    fn fill(&self, py: Python<'_>, top_level: &str) -> PyResult<bool> {
+        py.detach(|| self.0.fill(top_level)).map_err(|error| errors::to_worker(py, &error))
+    }
+
+    fn searched(&self) -> Vec<String> {
+        self.0.searched()
+    }
+
+    /// The fields of the error for a module that is not there.
+    fn not_found(&self, name: &str) -> (&'static str, String, String, Vec<(String, String)>) {
+        errors::worker_fields(&self.0.not_found(name))
+    }
+}
+
+/// Interrupts the main thread: its waits in the kernel end, and Python runs the signal's handler.
+struct Signaller;
+
+impl Canceller for Signaller {
+    fn cancel(&self, task_id: u64, _slot: u16) -> bool {
+        let signal = SIGNAL.load(Ordering::Acquire);
+        if signal == 0 || RUNNING.load(Ordering::Acquire) != task_id {
+            return false;
+        }
+        TO_CANCEL.store(task_id, Ordering::Release);
+        // SAFETY: the main thread lives as long as the process, and its handler was installed before SIGNAL was set.
+        unsafe { libc::pthread_kill(MAIN_THREAD.load(Ordering::Acquire), signal) == 0 }
+    }
+
+    fn release(&self, _loaders: &[Bytes]) {}
+}
+
+/// Calls into Python for each task.
+struct Runner {
+    run: Py<PyAny>,
+    /// The class path of the last task, as an object of Python: it hardly ever changes.
+    digest: Option<Py<PyBytes>>,
+}
+
+impl TaskRunner for Runner {
+    fn run(&mut self, _slot: u16, task: &Task) -> TaskOutcome {
+        RUNNING.store(task.frame.task_id, Ordering::Release);
+        let outcome = Python::attach(|py| {
+            let outcome = self.call(py, task).unwrap_or_else(|error| unexpected(py, &error));
+            RUNNING.store(0, Ordering::Release);
+            outcome
+        });
+        outcome.unwrap_or_else(TaskOutcome::Failed)
+    }
+}
+
+type Outcome = Result<TaskOutcome, Error>;
+
+impl Runner {
+    fn call(&mut self, py: Python<'_>, task: &Task) -> PyResult<Outcome> {
+        let frame = &task.frame;
+        let digest = self.digest(py, &frame.class_path);
+        let payload = PyBytes::new(py, task.payload());
+        let answer = self.run.bind(py).call1((
+            digest,
+            &frame.entry_point,
+            frame.codec,
+            payload,
+            PyTuple::new(py, &frame.result_codecs)?,
+        ))?;
+        if let Ok((codec, payload)) = answer.extract::<(i32, Bound<'_, PyBytes>)>() {
+            let codec = errors::codec_of(codec)?;
+            return Ok(Ok(TaskOutcome::Completed { codec, payload: payload.as_bytes().to_vec() }));
+        }
+        let operation = if frame.entry_point.is_empty() {
+            "run a Python callable".to_owned()
+        } else {
+            format!("run {}", frame.entry_point)
+        };
+        Ok(Err(answer.extract::<Failure>()?.into_error(operation)))
+    }
+
+    fn digest<'py>(&mut self, py: Python<'py>, class_path: &[u8]) -> Bound<'py, PyBytes> {
+        match &self.digest {
+            Some(digest) if digest.bind(py).as_bytes() == class_path => digest.bind(py).clone(),
+            _ => {
+                let digest = PyBytes::new(py, class_path);
+                self.digest = Some(digest.clone().unbind());
+                digest
+            }
+        }
+    }
+}
+
+/// A cancel that came between two steps of the worker itself, or a defect.
+fn unexpected(py: Python<'_>, error: &PyErr) -> Outcome {
+    let is_cancel = error.get_type(py).name().is_ok_and(|name| name.to_string_lossy() == "TaskCanceled");
+    Err(if is_cancel {
+        Error::new(ErrorKind::Canceled, "run a Python task", "the task was cancelled")
+    } else {
+        Error::internal("run a Python task", error.to_string())
+    })
+}
+
+/// `haulier_worker.failure.Failure`.
+#[derive(FromPyObject)]
+struct Failure {
+    kind: String,
+    message: String,
+    hint: String,
+    context: Vec<(String, String)>,
+    type_name: String,
+    text: String,
+    trace: String,
+    pickled: Option<Vec<u8>>,
+}
+
+impl Failure {
+    fn into_error(self, operation: String) -> Error {
+        let kind = ErrorKind::ALL.into_iter().find(|kind| kind.name() == self.kind).unwrap_or(ErrorKind::Internal);
+        let mut error = Error::new(kind, operation, self.message).hint(self.hint);
+        for (name, value) in self.context {
+            error = error.context(name, value);
+        }
+        if self.type_name.is_empty() {
+            return error;
+        }
+        error.with_remote(RemoteFailure {
+            language: Some(Language::Python),
+            type_name: self.type_name,
+            message: self.text,
+            trace: self.trace,
+            object: self.pickled.map(|pickled| (Codec::Pickle, pickled)),
+        })
+    }
+}

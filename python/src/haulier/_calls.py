@@ -1,0 +1,102 @@
+"""What is submitted for a callable: the form that fits it, and the code behind it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from haulier import _callables, _native, _roots
+from haulier._futures import PICKLE, Call
+
+# Parts of every worker, so that no code travels for them.
+_RUN_CHUNK = "haulier_worker.calls:run_chunk"
+_RUN_PICKLED = "haulier_worker.calls:run_pickled"
+
+
+class Options(NamedTuple):
+    """What is said about each call besides the callable."""
+
+    timeout: float | None = None
+    node: str | None = None
+    broadcast: bool = False
+
+
+class CallMaker:
+    """Makes the calls of one connection."""
+
+    def __init__(self, cluster: _native.Cluster, peer_loading: bool) -> None:
+        self._cluster = cluster
+        self._peer_loading = peer_loading
+        self._node_loads = cluster.peer_loading()
+        self._lock = threading.Lock()
+        self._path: list[str] = []
+        self._roots: list[str] = []
+        self._scope: _native.Scope | None = None
+        self._templates: dict[tuple[Any, ...], _native.Template] = {}
+
+    def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options) -> Call:
+        """Make one call; raises what pickling raises."""
+        found = _callables.entry_point(fn)
+        if found is not None:
+            module, name = found
+            payload, by_value = _callables.dumps_arguments(args, kwargs)
+            return self._make(f"{module}:{name}", (module,), payload, by_value, options)
+        constant = _callables.constant(fn)
+        if constant is not None:
+            payload, _ = _callables.dumps_arguments((constant.payload, *args), kwargs)
+            return self._make(_RUN_PICKLED, constant.modules, payload, True, options)
+        payload, by_value, modules = _callables.dumps((fn, args, kwargs))
+        return self._make("", modules, payload, by_value, options)
+
+    def prepare(self, fn: Callable[..., Any], chunked: bool, options: Options) -> Callable[[tuple[Any, ...]], Call]:
+        """Pickle a callable once, for many calls with other arguments; ``chunked``: each makes several."""
+        found = _callables.entry_point(fn)
+        if not chunked and (found is not None or _callables.constant(fn) is not None):
+            return lambda args: self.call(fn, args, {}, options)
+        blob, fn_by_value, modules = _callables.dumps(fn)
+        pickled = _callables.Pickled(blob)
+        if found is not None:
+            modules = frozenset((found[0],))
+        entry_point = _RUN_CHUNK if chunked else ""
+
+        def call(args: tuple[Any, ...]) -> Call:
+            whole: tuple[Any, ...] = ((pickled, *args), {}) if chunked else (pickled, args, {})
+            payload, by_value, _ = _callables.dumps(whole)
+            return self._make(entry_point, modules, payload, by_value or fn_by_value, options)
+
+        return call
+
+    def _make(self, entry_point: str, start: Iterable[str], payload: bytes, by_value: bool, options: Options) -> Call:
+        key = (entry_point, start, options)
+        template = self._templates.get(key)
+        if template is None:
+            template = self._templates[key] = _native.Template(
+                entry_point=entry_point,
+                start=sorted(start),
+                result_codecs=[PICKLE],
+                requires=[_callables.INTERPRETER],
+                timeout=options.timeout,
+                node=options.node,
+                broadcast=options.broadcast,
+            )
+        return Call(template, PICKLE, payload, by_value, self._code(by_value, start))
+
+    def _code(self, by_value: bool, modules: Iterable[str]) -> _native.Scope | None:
+        """Return the code of this project as nodes may load it; a new one when ``sys.path`` has changed.
+
+        Where the node takes no code, what needs none of ours goes without; the rest is refused with the reason.
+        """
+        if not self._peer_loading:
+            return None
+        if not (self._node_loads or by_value or any(map(_roots.is_own_module, modules))):
+            return None
+        if sys.path != self._path:
+            with self._lock:
+                roots = _roots.own_roots()
+                if roots != self._roots or self._scope is None:
+                    self._scope = self._cluster.code_scope(roots) if roots else None
+                    self._roots = roots
+                self._path = list(sys.path)
+        return self._scope

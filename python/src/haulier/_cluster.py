@@ -1,0 +1,159 @@
+"""The connection to a cluster, and everything that begins with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from haulier import _callables, _futures, _native
+from haulier._calls import CallMaker, Options
+from haulier._executor import RemoteExecutor
+from haulier._futures import Dispatcher
+from haulier._tasks import TaskRef
+from haulier._units import Node, Unit
+
+Mode = Literal["isolated", "private", "shared", "continuous"]
+
+
+def connect(
+    address: str,
+    *,
+    token: str | None = None,
+    tls_ca: str | os.PathLike[str] | None = None,
+    mode: Mode = "private",
+    peer_loading: bool = True,
+    timeout: float = 5.0,
+) -> Cluster:
+    """Connect to the node at ``address`` ("host:port", or "host" for port 7440).
+
+    ``token``: what the node asks for; default: ``HAULIER_TOKEN`` of the environment, if it is set.
+    ``tls_ca``: a file with the certificate (PEM) that signed the node's; it makes the connection use TLS.
+    ``mode``: how widely the loaded code of this client is shared: by nobody ("isolated": each task has a process of
+    its own), by the tasks of this session ("private"), by sessions with equal code ("shared"), and beyond their end
+    ("continuous").
+    ``peer_loading``: whether nodes may load the modules of this project; without it they run what they have.
+    ``timeout``: the longest time for the first connection, in seconds.
+
+    Raises ``haulier.Unavailable`` if no node answers there, ``haulier.PermissionDenied`` if the token is wrong,
+    ``haulier.Incompatible`` if the node speaks another version of the protocol.
+    """
+    native = _native.Cluster.connect(
+        address,
+        token=os.environ.get("HAULIER_TOKEN") if token is None else token,
+        ca_certificate=None if tls_ca is None else Path(tls_ca).read_bytes(),
+        mode=mode,
+        language_version=platform.python_version(),
+        capabilities=_callables.capabilities(),
+        timeout=timeout,
+        completions=_futures.completions(),
+    )
+    return Cluster(native, peer_loading=peer_loading)
+
+
+class Cluster:
+    """A connection to a cluster; made by ``haulier.connect`` and ``haulier.local``.
+
+    It is a context manager: leaving it closes the connection and cancels what has not ended. It is safe to use from
+    several threads. It does not survive a fork: every call in the child raises ``haulier.Closed``.
+    """
+
+    def __init__(
+        self, native: _native.Cluster, *, peer_loading: bool = True, resources: contextlib.ExitStack | None = None
+    ) -> None:
+        self._native = native
+        self._calls = CallMaker(native, peer_loading)
+        self._resources = resources
+        self._dispatcher = Dispatcher(native)
+        self._lock = threading.Lock()
+        _futures.close_at_exit(self)
+
+    def executor(
+        self, *, max_workers: int | None = None, timeout: float | None = None, node: str | None = None
+    ) -> RemoteExecutor:
+        """Return a ``concurrent.futures.Executor`` that runs callables on the cluster.
+
+        ``max_workers``: how many of its tasks are with the cluster at a time; default: all, the nodes queue them.
+        ``timeout``: the deadline of each task in seconds. ``node``: where they run; default: any node.
+        """
+        return RemoteExecutor(self, max_workers=max_workers, timeout=timeout, node=node)
+
+    def broadcast(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Run ``fn(*args, **kwargs)`` on every node: each node's result, or the exception that it ended with."""
+        future = self._dispatcher.submit(self._calls.call(fn, args, kwargs, Options(broadcast=True)))
+        try:
+            outcomes: dict[str, Any] = future.result()
+            return outcomes
+        finally:
+            future.cancel()
+            del future
+
+    def deploy(
+        self, name: str, version: str | None, /, *sources: str | os.PathLike[str], replace: bool = False
+    ) -> Unit:
+        """Deploy sources as the unit ``name:version`` and return it.
+
+        A source is a Python file, a package folder, a wheel, a jar, or a folder of classes and jars; their order
+        counts. ``version`` None or "": the next revision ("0.0.1", "0.0.2", ...). The same content again succeeds;
+        other content under the same version raises ``haulier.Conflict`` unless ``replace``.
+        """
+        paths = [os.path.abspath(os.fspath(source)) for source in sources]
+        return Unit(*self._native.deploy(name, version or "", paths, replace))
+
+    def undeploy(self, reference: str | Unit, *, force: bool = False) -> list[Unit]:
+        """Remove a version ("name:version") or all versions ("name") and return what was removed.
+
+        Running tasks end first, unless ``force`` cancels them. Raises ``haulier.NotFound`` for what is not there.
+        """
+        return [Unit(*unit) for unit in self._native.undeploy(str(reference), force)]
+
+    def list_deployments(self, name: str | None = None) -> list[Unit]:
+        """Return the deployed units, or those of one name."""
+        units = [Unit(*unit) for unit in self._native.list_deployments()]
+        return units if name is None else [unit for unit in units if unit.name == name]
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes of the cluster."""
+        return [Node(*node) for node in self._native.nodes()]
+
+    def task(
+        self,
+        unit: str | Unit | Iterable[str | Unit],
+        entry_point: str,
+        *,
+        timeout: float | None = None,
+        node: str | None = None,
+    ) -> TaskRef:
+        """Return the task ``entry_point`` of a unit ("name", "name:version"), or of several, searched in order.
+
+        ``entry_point``: "mypackage.scoring:score" in Python; "com.acme.Price" or "com.acme.Price#of" in Java.
+        ``timeout``: the deadline of each call in seconds. ``node``: where it runs; default: any node.
+        """
+        units = [unit] if isinstance(unit, str | Unit) else unit
+        return TaskRef(self, [str(part) for part in units], entry_point, timeout, node)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is closed, by ``close`` or by the node."""
+        return self._native.is_closed()
+
+    def close(self) -> None:
+        """End the connection: what has not ended is cancelled. A second call does nothing."""
+        self._native.close()
+        with self._lock:
+            resources, self._resources = self._resources, None
+        if resources is not None:
+            resources.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<haulier.Cluster {self._native.address()}{' (closed)' if self.closed else ''}>"

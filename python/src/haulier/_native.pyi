@@ -1,0 +1,84 @@
+"""The native half: converts and calls. Everything here raises the classes of ``haulier.errors``."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+_UnitFields = tuple[str, str, str, str, int, int, int, float, str, tuple[str, ...]]
+_NodeFields = tuple[str, str, str, dict[str, str], int, int, int, float]
+
+@final
+class Completions:
+    """The thread that brings results to Python, many at a time."""
+
+    def __init__(self, complete: Callable[[list[tuple[Any, int, Any]]], None]) -> None:
+        """Start the thread; it calls ``complete`` with (token, codec, payload) of each task.
+
+        Codec -1: the payload is the fields of an error. Codec -2: a list of (node, codec, payload), of a broadcast.
+        """
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+
+@final
+class Scope:
+    """The code of this interpreter, as nodes may load it."""
+
+@final
+class Template:
+    """What the submits of one callable or task have in common."""
+
+    def __init__(
+        self,
+        *,
+        entry_point: str,
+        units: Sequence[str] = (),
+        start: Sequence[str] = (),
+        result_codecs: Sequence[int],
+        requires: Sequence[str] = (),
+        timeout: float | None = None,
+        node: str | None = None,
+        broadcast: bool = False,
+    ) -> None:
+        """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value."""
+
+@final
+class Cluster:
+    """A connection."""
+
+    @staticmethod
+    def connect(
+        address: str,
+        *,
+        token: str | None,
+        ca_certificate: bytes | None,
+        mode: str,
+        language_version: str,
+        capabilities: Sequence[str],
+        timeout: float,
+        completions: Completions,
+    ) -> Cluster: ...
+    def address(self) -> str: ...
+    def peer_loading(self) -> bool: ...
+    def submit(
+        self, template: Template, codec: int, payload: bytes, by_value: bool, scope: Scope | None, token: object
+    ) -> int:
+        """Submit a task and return its number; ``token`` comes back with the result."""
+
+    def cancel(self, task: int, force: bool) -> bool: ...
+    def code_scope(self, roots: Sequence[str]) -> Scope: ...
+    def deploy(self, name: str, version: str, sources: Sequence[str], replace: bool) -> _UnitFields: ...
+    def undeploy(self, reference: str, force: bool) -> list[_UnitFields]: ...
+    def list_deployments(self) -> list[_UnitFields]: ...
+    def nodes(self) -> list[_NodeFields]: ...
+    def is_closed(self) -> bool: ...
+    def close(self) -> None: ...
+
+def encode_arguments(args: tuple[Any, ...], exact: bool) -> bytes:
+    """Encode arguments as values. ``TypeError`` or ``OverflowError`` names what is none.
+
+    ``exact``: only what arrives in Python as the same type; else subclasses and tuples become the nearest value.
+    """
+
+def decode_arguments(payload: bytes) -> tuple[Any, ...]: ...
+def encode_value(value: object, exact: bool) -> bytes: ...
+def decode_value(payload: bytes) -> Any: ...

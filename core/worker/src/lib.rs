@@ -11,6 +11,7 @@ mod frame;
 pub mod launcher;
 mod node;
 mod process;
+mod socket;
 
 pub use haulier_loader::Delegation;
 pub use node::{Answer, CancelReport, Loss, NodeSide, Supervisor, SupervisorOptions, Worker, WorkerId, WorkerSpec};

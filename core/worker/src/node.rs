@@ -3,8 +3,16 @@
 //! Owns processes, their links and their last words. Must never know sessions or scheduling: which task goes to which
 //! slot is decided by whoever calls [`Worker::submit`].
 
+mod commands;
+mod link;
+mod output;
+mod process;
+mod requests;
+mod shared;
+mod spawner;
 mod supervisor;
 mod worker;
+mod zygote;
 
 use std::{fmt, path::PathBuf, pin::Pin, time::Duration};
 
@@ -51,6 +59,9 @@ pub struct WorkerSpec {
 }
 
 impl WorkerSpec {
+    /// The most slots that a worker can have.
+    pub const SLOT_LIMIT: u16 = 250;
+
     /// How long a worker may take to start unless the specification says otherwise.
     pub const START_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -1,30 +1,98 @@
 //! A class path inside a worker: names to mapped bytes.
 
-use std::path::Path;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
-use haulier_model::{Digest, Error, Result};
+use haulier_loader::{Delegation, Index, IndexOptions, IndexRoot, Place, RootEntry};
+use haulier_model::{Digest, Error, ErrorKind, Language, Result, RootKind};
+use haulier_protocol::v1::{self, worker_command::Message as Command, worker_message::Message};
 
-use crate::Delegation;
+use super::{
+    control::ControlLink,
+    fill::Directory,
+    flight::Flights,
+    packs::{Packs, Span, span},
+};
+
+/// Names that an error lists as looking like the one that was not found.
+const NEAREST: usize = 3;
+
+/// What entries are chosen for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Runtime {
+    pub(super) language: Language,
+    /// The feature release of a JVM: 17.
+    pub(super) release: u32,
+}
 
 /// A class path: ordered roots, their names, and a way to their bytes. Late entries are fetched from the node when
 /// they are asked for.
-pub struct WorkerClassPath {}
+pub struct WorkerClassPath {
+    digest: Digest,
+    runtime: Runtime,
+    index: Index,
+    /// By root and entry; empty: the node does not have the bytes yet.
+    spans: Vec<Vec<OnceLock<Span>>>,
+    packs: Packs,
+    /// By root: whether its manifest says `Multi-Release: true`.
+    multi_release: Vec<OnceLock<bool>>,
+    directory: Option<Directory>,
+    control: Arc<ControlLink>,
+    flights: Flights<Place, ()>,
+}
 
 impl WorkerClassPath {
+    pub(super) fn new(
+        digest: Digest,
+        answer: v1::ClassPathAnswer,
+        runtime: Runtime,
+        control: Arc<ControlLink>,
+    ) -> Result<Self> {
+        let policy = answer.policy().into();
+        let packs = Packs::default();
+        let mapped = packs.map(&answer.packs)?;
+        let (mut roots, mut spans) = (Vec::new(), Vec::new());
+        for root in answer.roots {
+            let mut known = Vec::with_capacity(root.entries.len());
+            for location in &root.entries {
+                known.push(span(location, &mapped)?.map_or_else(OnceLock::new, OnceLock::from));
+            }
+            spans.push(known);
+            roots.push(index_root(root)?);
+        }
+        let options = IndexOptions { language: runtime.language, policy, parent_prefixes: answer.parent_prefixes };
+        let multi_release = roots.iter().map(|_| OnceLock::new()).collect();
+        let index = Index::new(options, roots);
+        let directory = (!answer.directory.is_empty()).then(|| Directory::new(PathBuf::from(answer.directory)));
+        Ok(Self {
+            digest,
+            runtime,
+            index,
+            spans,
+            packs,
+            multi_release,
+            directory,
+            control,
+            flights: Flights::default(),
+        })
+    }
+
     /// Its digest.
     pub fn digest(&self) -> Digest {
-        unimplemented!("signatures first")
+        self.digest
     }
 
     /// Python: the directory that holds the class path.
     pub fn directory(&self) -> Option<&Path> {
-        unimplemented!("signatures first")
+        self.directory.as_ref().map(Directory::path)
     }
 
     /// Who is asked for a class ("com.acme.Price"), a resource ("com/acme/price.txt") or a module ("acme.price").
     pub fn delegation(&self, name: &str) -> Delegation {
-        let _ = name;
-        unimplemented!("signatures first")
+        self.index.delegation(name)
     }
 
     /// The first entry of that path ("com/acme/Price.class"); in a multi-release root the one for this runtime.
@@ -32,66 +100,221 @@ impl WorkerClassPath {
     /// # Errors
     /// When the bytes cannot be had for now. Only `None` means absent.
     pub fn find(&self, path: &str) -> Result<Option<Found>> {
-        let _ = path;
-        unimplemented!("signatures first")
+        match self.roots_with(path).next() {
+            Some(root) => self.find_in(root, path),
+            None => Ok(None),
+        }
     }
 
     /// The entries of that path in all roots, in order.
     pub fn find_all(&self, path: &str) -> Result<Vec<Found>> {
-        let _ = path;
-        unimplemented!("signatures first")
+        let found: Result<Vec<_>> = self.roots_with(path).map(|root| self.find_in(root, path)).collect();
+        Ok(found?.into_iter().flatten().collect())
     }
 
     /// The entry of that path in one root.
     pub fn find_in(&self, root: usize, path: &str) -> Result<Option<Found>> {
-        let _ = (root, path);
-        unimplemented!("signatures first")
+        if root >= self.spans.len() {
+            return Ok(None);
+        }
+        let versioned = match self.index.versioned(root, path, self.runtime.release) {
+            Some(place) if self.is_multi_release(root)? => Some(place),
+            _ => None,
+        };
+        match versioned.or_else(|| self.index.in_root(root, path)) {
+            Some(place) => self.found(place).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Whether a root has that path; asks nobody.
     pub fn contains(&self, path: &str) -> bool {
-        let _ = path;
-        unimplemented!("signatures first")
+        self.index.contains(path)
     }
 
     /// Every path, in the order of the roots; one that several roots have comes once.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
+        self.index.paths()
     }
 
     /// Python: makes a top-level module, package or file exist in [`Self::directory`], with its metadata. `false`: the
     /// class path has no such name.
+    ///
+    /// # Errors
+    /// When the bytes cannot be had for now, or cannot be written. Only `false` means absent.
     pub fn fill(&self, top_level: &str) -> Result<bool> {
-        let _ = top_level;
-        unimplemented!("signatures first")
+        let Some(directory) = &self.directory else {
+            return Err(Error::internal("fill a class path", "the class path has no directory"));
+        };
+        let items = self.index.top_level(top_level);
+        let lacking: Vec<_> = items.iter().filter(|item| !directory.has(&item.name)).collect();
+        let places: Vec<Place> = lacking.iter().flat_map(|item| item.places.iter().copied()).collect();
+        self.fetch_all(&places)?;
+        // The package itself comes first in the list and is written last: it appears together with its companions.
+        for item in lacking.iter().rev() {
+            let files = item.places.iter().map(|place| (self.index.entry(*place), self.known(*place)));
+            directory.add(&item.name, files)?;
+        }
+        Ok(!items.is_empty())
     }
 
     /// The labels of the roots in order, for messages and code sources.
     pub fn searched(&self) -> Vec<String> {
-        unimplemented!("signatures first")
+        self.index.searched().map(str::to_owned).collect()
     }
 
     /// The error for a class, module or resource that the class path does not have: what was searched, the nearest
     /// names, the command that would deploy it.
     pub fn not_found(&self, name: &str) -> Error {
-        let _ = name;
-        unimplemented!("signatures first")
+        let (what, container) = match self.runtime.language {
+            Language::Python => ("module", "package or wheel"),
+            Language::Java | Language::Rust => ("class", "jar"),
+        };
+        let searched = match self.searched().join(", ") {
+            empty if empty.is_empty() => "an empty class path".to_owned(),
+            labels => labels,
+        };
+        let mut error =
+            Error::new(ErrorKind::CodeNotFound, format!("load {name}"), format!("no {what} {name} in {searched}"))
+                .context("class path", self.digest.short())
+                .hint(format!("haulier deploy NAME <{container} containing {name}>"));
+        let nearest = self.index.nearest(name, NEAREST).join(", ");
+        if !nearest.is_empty() {
+            error = error.context("nearest", nearest);
+        }
+        error
+    }
+
+    /// The roots that have a path, or a version of it.
+    fn roots_with(&self, path: &str) -> impl Iterator<Item = usize> {
+        (0..self.spans.len()).filter(move |root| {
+            self.index.in_root(*root, path).is_some()
+                || self.index.versioned(*root, path, self.runtime.release).is_some()
+                    // A manifest that cannot be had now is reported by whoever asks for the entry.
+                    && self.is_multi_release(*root).unwrap_or(true)
+        })
+    }
+
+    fn is_multi_release(&self, root: usize) -> Result<bool> {
+        if let Some(known) = self.multi_release[root].get() {
+            return Ok(*known);
+        }
+        let says_so = match self.index.in_root(root, "META-INF/MANIFEST.MF") {
+            Some(place) => says_multi_release(self.found(place)?.bytes()),
+            None => false,
+        };
+        Ok(*self.multi_release[root].get_or_init(|| says_so))
+    }
+
+    fn found(&self, place: Place) -> Result<Found> {
+        if self.span(place).get().is_none() {
+            self.flights.join(&place, || self.fetch(place.root, &[place]))?;
+        }
+        let entry = self.index.entry(place);
+        Ok(Found {
+            label: self.index.label(place.root).to_owned(),
+            root: place.root,
+            path: entry.path.clone(),
+            digest: entry.digest,
+            span: self.known(place),
+        })
+    }
+
+    fn span(&self, place: Place) -> &OnceLock<Span> {
+        &self.spans[place.root][place.entry]
+    }
+
+    fn known(&self, place: Place) -> Span {
+        self.span(place).get().cloned().expect("fetched before")
+    }
+
+    /// Fetches what is lacking: one request for each root.
+    fn fetch_all(&self, places: &[Place]) -> Result<()> {
+        let mut lacking: HashMap<usize, Vec<Place>> = HashMap::new();
+        for place in places.iter().filter(|place| self.span(**place).get().is_none()) {
+            lacking.entry(place.root).or_default().push(*place);
+        }
+        lacking.into_iter().try_for_each(|(root, places)| self.fetch(root, &places))
+    }
+
+    /// Asks the node for entries of a root; it may send more than was asked for.
+    fn fetch(&self, root: usize, places: &[Place]) -> Result<()> {
+        let lacking = || places.iter().filter(|place| self.span(**place).get().is_none());
+        let paths: Vec<String> = lacking().map(|place| self.index.entry(*place).path.to_string()).collect();
+        let Some(first) = paths.first() else { return Ok(()) };
+        let operation = format!("fetch {first}");
+        let request = v1::EntryRequest {
+            class_path: bytes::Bytes::copy_from_slice(self.digest.as_bytes()),
+            root: root as u32,
+            paths,
+        };
+        let answer = match self.control.ask(&operation, Message::Entry(request))? {
+            Command::Entry(v1::EntryAnswer { error: Some(error), .. }) => return Err(error.into()),
+            Command::Entry(answer) => answer,
+            other => return Err(Error::internal(operation, format!("the node answered with {other:?}"))),
+        };
+        let packs = self.packs.map(&answer.packs)?;
+        for location in &answer.entries {
+            let Some(place) = self.index.in_root(root, &location.path) else { continue };
+            if let Some(span) = span(location, &packs)? {
+                // Another thread may have set it; the bytes are the same.
+                let _ = self.span(place).set(span);
+            }
+        }
+        match lacking().next() {
+            None => Ok(()),
+            Some(place) => Err(Error::internal(operation, "the node's answer lacks an entry")
+                .context("entry", self.index.entry(*place).path.to_string())
+                .context("root", self.index.label(root))),
+        }
     }
 }
 
 /// An entry of a class path with its bytes.
+#[derive(Clone, Debug)]
 pub struct Found {
     /// The label of its root: "session ab12/classes", "pricing:1.2.0/pricing.jar".
     pub label: String,
     /// The index of its root.
     pub root: usize,
+    /// Its path in the root: of a versioned entry "META-INF/versions/17/...".
+    pub path: Arc<str>,
     /// The digest of its bytes.
     pub digest: Digest,
+    span: Span,
 }
 
 impl Found {
     /// The bytes, mapped from the node's store.
     pub fn bytes(&self) -> &[u8] {
-        unimplemented!("signatures first")
+        self.span.bytes()
     }
+}
+
+fn index_root(root: v1::RootIndex) -> Result<IndexRoot> {
+    let kind = match root.kind.as_str() {
+        kind if kind == RootKind::Jvm.name() => RootKind::Jvm,
+        kind if kind == RootKind::Python.name() => RootKind::Python,
+        other => return Err(Error::internal("read a class path", format!("no kind of root: {other}"))),
+    };
+    let entry = |location: v1::EntryLocation| {
+        Ok(RootEntry {
+            path: location.path.into(),
+            digest: Digest::from_slice(&location.digest)?,
+            size: location.size,
+            executable: location.executable,
+        })
+    };
+    let entries: Result<Vec<_>> = root.entries.into_iter().map(entry).collect();
+    Ok(IndexRoot { label: root.label, kind, peer: root.peer, entries: entries? })
+}
+
+/// Whether the main section of a manifest, up to the first empty line, says `Multi-Release: true`.
+fn says_multi_release(manifest: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(manifest);
+    text.lines().take_while(|line| !line.is_empty()).any(|line| {
+        line.split_once(':').is_some_and(|(name, value)| {
+            name.eq_ignore_ascii_case("Multi-Release") && value.trim().eq_ignore_ascii_case("true")
+        })
+    })
 }

@@ -1,0 +1,64 @@
+//! Python workers: forked from a warm process.
+
+use haulier_model::Language;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fixture::{Running, Site, gone, text};
+
+/// The process that a worker was forked from.
+fn zygote_of(running: &Running) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.worker.process_id())).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+    parent.trim().parse().unwrap()
+}
+
+pub async fn workers_are_forked() {
+    let first = Site::new(Language::Python);
+    let second = Site::beside(Language::Python, first.supervisor());
+    let (mut one, mut two) = (first.start().await, second.start().await);
+    assert_eq!(zygote_of(&one), zygote_of(&two));
+    assert_ne!(one.worker.process_id(), two.worker.process_id());
+    assert_eq!(one.call("echo", "one").await.unwrap(), "one");
+    assert_eq!(two.call("echo", "two").await.unwrap(), "two");
+    // One ends with its last words; the other, and the zygote, go on.
+    one.submit(1, 0, "exit", "last words of one");
+    let loss = one.heard.lost().await;
+    assert_eq!((loss.status.as_str(), loss.last_output.as_str()), ("exit code 7", "last words of one\n"));
+    assert_eq!(two.call("echo", "still").await.unwrap(), "still");
+    let mut three = first.start().await;
+    assert_eq!(zygote_of(&three), zygote_of(&two));
+    let child = three.call("start", "").await.unwrap();
+    three.worker.kill();
+    let loss = three.heard.lost().await;
+    assert_eq!((loss.status.as_str(), loss.requested), ("signal 9 (SIGKILL)", true));
+    assert!(gone(String::from_utf8_lossy(&child).parse().unwrap()).await);
+    two.worker.stop(std::time::Duration::from_secs(10)).await;
+    assert_eq!(two.heard.lost().await.status, "exit code 0");
+}
+
+pub async fn a_dead_zygote_is_replaced() {
+    let site = Site::new(Language::Python);
+    let mut running = site.start().await;
+    let zygote = zygote_of(&running);
+    kill_process(Pid::from_raw(zygote as i32).unwrap(), Signal::KILL).unwrap();
+    let loss = running.heard.lost().await;
+    assert!(!loss.requested);
+    assert!(gone(running.worker.process_id()).await && gone(zygote).await);
+    let mut running = site.start().await;
+    assert_ne!(zygote_of(&running), zygote);
+    assert_eq!(running.call("echo", "again").await.unwrap(), "again");
+    // Without workers and supervisor there is no zygote.
+    let zygote = zygote_of(&running);
+    drop((site, running));
+    assert!(gone(zygote).await);
+}
+
+pub async fn children_are_confined_each_to_its_own() {
+    let first = Site::new(Language::Python);
+    let second = Site::beside(Language::Python, first.supervisor());
+    let (mut one, two) = (first.start().await, second.start().await);
+    assert_eq!(zygote_of(&one), zygote_of(&two));
+    one.call("write", text(&first.path("mine"))).await.unwrap();
+    one.call("write", text(&second.path("other's"))).await.unwrap_err();
+    assert!(!second.path("other's").exists());
+}

@@ -42,6 +42,9 @@ pub(crate) fn run(out: Option<PathBuf>, from: Option<PathBuf>) -> Result<()> {
     let worker = crate::repository().join("python/worker/haulier_worker");
     written += mirror(&worker, &python.join("haulier_worker"), &["_native.abi3.so"])?;
     written += cloudpickle(&python)?;
+    // So that a module which imports the client can be loaded where the client is not installed.
+    let client = crate::repository().join("python/src/haulier");
+    written += mirror(&client, &python.join("haulier"), &[])?;
     if !missing.is_empty() {
         return Err(format!("the distribution folder lacks:\n  {}", missing.join("\n  ")).into());
     }

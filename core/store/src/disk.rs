@@ -46,8 +46,12 @@ impl Folders {
     pub(crate) fn set_aside(&self, pack: &Path, reason: &str) {
         let target = self.damaged.join(pack.file_name().unwrap_or_default());
         match fs::rename(pack, &target) {
-            Ok(()) => tracing::warn!(pack = %pack.display(), moved_to = %target.display(), reason, "a pack is damaged; units that need it must be deployed again"),
-            Err(error) => tracing::warn!(pack = %pack.display(), %error, reason, "a pack is damaged, and could not be moved away; it is not used"),
+            Ok(()) => {
+                tracing::warn!(pack = %pack.display(), moved_to = %target.display(), reason, "a pack is damaged; units that need it must be deployed again")
+            }
+            Err(error) => {
+                tracing::warn!(pack = %pack.display(), %error, reason, "a pack is damaged, and could not be moved away; it is not used")
+            }
         }
     }
 }
@@ -77,17 +81,25 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Turns an error of the disk into one that says what to do.
 pub(crate) fn explain(operation: &str, path: &Path, error: io::Error) -> Error {
-    use io::ErrorKind::{
-        FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-    };
+    use io::ErrorKind::{FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let (kind, what, hint) = match error.kind() {
-        StorageFull => (ErrorKind::ResourceExhausted, "the disk is full", "free space on the node's disk (df -h), then try again"),
-        QuotaExceeded => (ErrorKind::ResourceExhausted, "the disk quota is used up", "free space or raise the quota, then try again"),
-        FileTooLarge => (ErrorKind::ResourceExhausted, "the file is larger than allowed", "raise the file size limit (ulimit -f)"),
-        PermissionDenied | ReadOnlyFilesystem => {
-            (ErrorKind::PermissionDenied, "the data folder cannot be written", "give the node's user write access to the data folder")
+        StorageFull => {
+            (ErrorKind::ResourceExhausted, "the disk is full", "free space on the node's disk (df -h), then try again")
         }
-        NotFound => (ErrorKind::Internal, "a file of the store is gone", "leave the data folder to the node; restart it"),
+        QuotaExceeded => {
+            (ErrorKind::ResourceExhausted, "the disk quota is used up", "free space or raise the quota, then try again")
+        }
+        FileTooLarge => {
+            (ErrorKind::ResourceExhausted, "the file is larger than allowed", "raise the file size limit (ulimit -f)")
+        }
+        PermissionDenied | ReadOnlyFilesystem => (
+            ErrorKind::PermissionDenied,
+            "the data folder cannot be written",
+            "give the node's user write access to the data folder",
+        ),
+        NotFound => {
+            (ErrorKind::Internal, "a file of the store is gone", "leave the data folder to the node; restart it")
+        }
         _ if error.raw_os_error().is_some_and(is_out_of_files) => {
             (ErrorKind::ResourceExhausted, "too many files are open", "raise the limit of open files (ulimit -n)")
         }

@@ -105,7 +105,8 @@ impl Head {
                 .context("unit", name.to_string())
                 .hint("run the version of haulier that wrote it")
         };
-        let head: Self = serde_json::from_slice(bytes).map_err(|error| unreadable(format!("it is not readable: {error}")))?;
+        let head: Self =
+            serde_json::from_slice(bytes).map_err(|error| unreadable(format!("it is not readable: {error}")))?;
         match head.format {
             FORMAT => Ok(head),
             other => Err(unreadable(format!("it has format {other}, and this version of Haulier reads {FORMAT}"))),
@@ -113,7 +114,8 @@ impl Head {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(&Self { format: FORMAT, versions: self.versions.clone() }).expect("a head has only text and numbers")
+        serde_json::to_vec(&Self { format: FORMAT, versions: self.versions.clone() })
+            .expect("a head has only text and numbers")
     }
 
     /// Adds the candidate as a version, or finds that the same bytes are there.

@@ -108,7 +108,8 @@ impl Receiver {
     fn handle(&mut self, event: Event<'_>) -> Result<()> {
         match event {
             Event::Start { digest, .. } => {
-                let known = self.writer.as_ref().is_some_and(|writer| writer.contains(&digest)) || self.store.contains(&digest);
+                let known =
+                    self.writer.as_ref().is_some_and(|writer| writer.contains(&digest)) || self.store.contains(&digest);
                 self.keeping = !known;
                 if self.keeping && self.writer.is_none() {
                     self.writer = Some(self.store.begin_pack()?);

@@ -81,7 +81,9 @@ impl Store {
     fn load_packs(&self) -> Result<Vec<Arc<Pack>>> {
         let Inner { folders, index, .. } = &*self.inner;
         let mut packs = Vec::new();
-        for path in pack_paths(&folders.packs).map_err(|error| disk::explain("open the store", &folders.packs, error))? {
+        for path in
+            pack_paths(&folders.packs).map_err(|error| disk::explain("open the store", &folders.packs, error))?
+        {
             match Pack::open(&path) {
                 Ok((pack, extents)) => packs.push(index.add(pack, &extents)),
                 Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
@@ -191,7 +193,8 @@ impl Store {
     /// Puts a pack into place and makes its contents known.
     pub(crate) fn seal(&self, writer: PackWriter) -> Result<Option<Arc<Pack>>> {
         let path = writer.path().to_owned();
-        let sealed = writer.seal(&self.inner.folders.packs).map_err(|error| disk::explain("store content", &path, error))?;
+        let sealed =
+            writer.seal(&self.inner.folders.packs).map_err(|error| disk::explain("store content", &path, error))?;
         Ok(sealed.map(|(pack, extents)| self.inner.index.add(pack, &extents)))
     }
 

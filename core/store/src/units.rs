@@ -39,7 +39,11 @@ impl Store {
     pub async fn publish(&self, request: PublishRequest) -> Result<UnitRecord> {
         let PublishRequest { name, version, manifest, sources, replace, deployed_by } = request;
         if manifest.roots.is_empty() || manifest.roots.len() != sources.len() {
-            let message = format!("{} roots with {} names: there must be at least one root, and a name for each", manifest.roots.len(), sources.len());
+            let message = format!(
+                "{} roots with {} names: there must be at least one root, and a name for each",
+                manifest.roots.len(),
+                sources.len()
+            );
             return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message));
         }
         let digest = manifest.digest();
@@ -165,7 +169,8 @@ impl Store {
         if stored_sources.len() > INLINE_SOURCES {
             contents.push(&stored_sources);
         }
-        let mut lease = self.lease(contents.iter().map(|bytes| Digest::of(bytes)).chain(manifest.roots.iter().copied()));
+        let mut lease =
+            self.lease(contents.iter().map(|bytes| Digest::of(bytes)).chain(manifest.roots.iter().copied()));
         let stored = self.put_all(&contents)?;
         let content = self.content_of(manifest, Some(&mut lease))?;
         let mut packs = HashMap::new();
@@ -241,7 +246,13 @@ impl Store {
         }
     }
 
-    async fn write_head(&self, name: &UnitName, expected: Option<Revision>, head: &Head, operation: OperationId) -> Result<()> {
+    async fn write_head(
+        &self,
+        name: &UnitName,
+        expected: Option<Revision>,
+        head: &Head,
+        operation: OperationId,
+    ) -> Result<()> {
         let key = format!("{PREFIX}{name}");
         let catalogue = &self.inner.catalogue;
         match expected {
@@ -249,7 +260,8 @@ impl Store {
             _ => {
                 let value = head.encode();
                 if value.len() > MAX_VALUE_SIZE {
-                    let message = format!("'{name}' has {} versions, which is too many for its record", head.versions.len());
+                    let message =
+                        format!("'{name}' has {} versions, which is too many for its record", head.versions.len());
                     return Err(Error::new(ErrorKind::ResourceExhausted, "deploy", message)
                         .with_retry(Retry::Never)
                         .hint(format!("undeploy old ones: haulier undeploy {name}:VERSION")));
@@ -340,9 +352,13 @@ impl Store {
 
 fn missing(digests: &[Digest]) -> Error {
     let first = digests.first().map(Digest::short).unwrap_or_default();
-    Error::new(ErrorKind::InvalidArgument, "deploy", format!("{} contents are missing, the first is {first}", digests.len()))
-        .with_retry(Retry::Now)
-        .hint("deploy again: only what is missing is sent")
+    Error::new(
+        ErrorKind::InvalidArgument,
+        "deploy",
+        format!("{} contents are missing, the first is {first}", digests.len()),
+    )
+    .with_retry(Retry::Now)
+    .hint("deploy again: only what is missing is sent")
 }
 
 fn now_ms() -> u64 {

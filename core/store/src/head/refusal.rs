@@ -18,7 +18,8 @@ pub(super) fn other_bytes(name: &UnitName, present: &Generation, offered: Digest
 }
 
 pub(super) fn explicit_versions(name: &UnitName, version: &Version) -> Error {
-    let message = format!("'{name}' has versions that were given explicitly ({version}), so none can be counted for it");
+    let message =
+        format!("'{name}' has versions that were given explicitly ({version}), so none can be counted for it");
     Error::new(ErrorKind::Conflict, "deploy", message).hint(format!("haulier deploy {name} PATH --version VERSION"))
 }
 
@@ -29,12 +30,16 @@ pub(super) fn still_deployed(name: &UnitName, version: &Version) -> Error {
 
 pub(super) fn obsolete(name: &UnitName, present: &Generation) -> Error {
     let state = UnitState::from(present.state).name();
-    let message = format!("'{name}:{}' is {state}: it was undeployed, and only what runs already goes on", present.version);
-    Error::new(ErrorKind::Conflict, "find a unit", message).context("digest", present.digest.to_string()).hint(DEPLOY_OR_LIST)
+    let message =
+        format!("'{name}:{}' is {state}: it was undeployed, and only what runs already goes on", present.version);
+    Error::new(ErrorKind::Conflict, "find a unit", message)
+        .context("digest", present.digest.to_string())
+        .hint(DEPLOY_OR_LIST)
 }
 
 pub(super) fn not_found(name: &UnitName, selector: &Selector, head: &Head) -> Error {
-    let mut deployed: Vec<&Generation> = head.versions.iter().filter(|present| present.state == State::Deployed).collect();
+    let mut deployed: Vec<&Generation> =
+        head.versions.iter().filter(|present| present.state == State::Deployed).collect();
     if deployed.is_empty() {
         return unknown(name);
     }

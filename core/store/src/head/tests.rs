@@ -1,0 +1,112 @@
+use super::*;
+
+fn name() -> UnitName {
+    "orders".parse().unwrap()
+}
+
+fn candidate(version: &str, content: &str) -> Candidate {
+    Candidate {
+        version: (!version.is_empty()).then(|| version.parse().unwrap()),
+        digest: Digest::of(content.as_bytes()),
+        replace: false,
+        operation: OperationId::random(),
+        deployed_at_ms: 1,
+        deployed_by: "unverified:test".into(),
+        size: 1,
+        entries: 1,
+        sources: Sources::Names(vec!["a.jar".into()]),
+    }
+}
+
+fn deploy(head: &mut Head, version: &str, content: &str) -> Result<Outcome<Generation>> {
+    head.publish(&name(), &candidate(version, content))
+}
+
+fn latest(head: &Head) -> String {
+    head.resolve(&name(), &Selector::Latest).unwrap().version.to_string()
+}
+
+fn named(version: &str) -> Selector {
+    Selector::Named(version.parse().unwrap())
+}
+
+#[test]
+fn same_bytes_succeed_and_other_bytes_conflict() {
+    let mut head = Head::default();
+    assert!(matches!(deploy(&mut head, "1.0", "a"), Ok(Outcome::Changed(_))));
+    assert!(matches!(deploy(&mut head, "1.0", "a"), Ok(Outcome::Unchanged(_))));
+    assert!(matches!(deploy(&mut head, "1.0.0", "a"), Ok(Outcome::Unchanged(_))), "1.0 means 1.0.0");
+    let error = deploy(&mut head, "1.0", "b").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let text = error.to_string();
+    for digest in [Digest::of(b"a"), Digest::of(b"b")] {
+        assert!(text.contains(&digest.hex()[..12]), "{text}");
+    }
+    let replaced = head.publish(&name(), &Candidate { replace: true, ..candidate("1.0", "b") }).unwrap();
+    assert!(matches!(replaced, Outcome::Changed(Generation { generation: 2, .. })));
+    assert_eq!(head.resolve(&name(), &named("1.0")).unwrap().digest, Digest::of(b"b"));
+}
+
+#[test]
+fn development_versions_may_change() {
+    let mut head = Head::default();
+    deploy(&mut head, "1.0-SNAPSHOT", "a").unwrap();
+    assert!(matches!(deploy(&mut head, "1.0-SNAPSHOT", "b"), Ok(Outcome::Changed(_))));
+}
+
+#[test]
+fn latest_follows_the_order_of_versions() {
+    let mut head = Head::default();
+    for (version, expected) in [
+        ("1.0.0-rc.1", "1.0.0-rc.1"),
+        ("1.0.0-rc.2", "1.0.0-rc.2"),
+        ("1.0.0", "1.0.0"),
+        ("1.10.0", "1.10.0"),
+        ("1.9.0", "1.10.0"),
+        ("2.0.0-rc.1", "1.10.0"),
+    ] {
+        deploy(&mut head, version, version).unwrap();
+        assert_eq!(latest(&head), expected, "after {version}");
+    }
+    head.undeploy(&name(), &named("1.10.0")).unwrap();
+    assert_eq!(latest(&head), "1.9.0");
+}
+
+#[test]
+fn versions_are_counted_until_one_is_given() {
+    let mut head = Head::default();
+    for number in 1..=7 {
+        assert!(matches!(deploy(&mut head, "", &number.to_string()), Ok(Outcome::Changed(_))));
+    }
+    assert!(matches!(deploy(&mut head, "", "7"), Ok(Outcome::Unchanged(_))));
+    assert_eq!(latest(&head), "0.0.7");
+    assert_eq!(head.deployed().count(), KEPT_REVISIONS);
+    deploy(&mut head, "1.0", "x").unwrap();
+    let error = deploy(&mut head, "", "y").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("--version"), "{error}");
+}
+
+#[test]
+fn an_undeployed_version_is_refused_with_its_state() {
+    let mut head = Head::default();
+    deploy(&mut head, "1.0", "a").unwrap();
+    assert!(matches!(head.undeploy(&name(), &Selector::Latest), Ok(Outcome::Changed(_))));
+    assert!(matches!(head.undeploy(&name(), &Selector::Latest), Ok(Outcome::Unchanged(_))));
+    let error = head.resolve(&name(), &named("1.0")).unwrap_err();
+    assert!(error.to_string().contains("OBSOLETE"), "{error}");
+    let generation = head.versions[0].generation;
+    assert!(matches!(head.remove(&name(), &"1.0".parse().unwrap(), generation), Ok(Outcome::Changed(()))));
+    assert!(matches!(head.remove(&name(), &"1.0".parse().unwrap(), generation), Ok(Outcome::Unchanged(()))));
+    assert_eq!(head.resolve(&name(), &named("1.0")).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn heads_read_back_and_unknown_formats_are_refused() {
+    let mut head = Head::default();
+    deploy(&mut head, "1.0", "a").unwrap();
+    assert_eq!(Head::parse(&name(), &head.encode()).unwrap().versions, head.versions);
+    for bad in [&b"{"[..], b"{\"format\":9,\"versions\":[]}"] {
+        assert_eq!(Head::parse(&name(), bad).unwrap_err().kind(), ErrorKind::Incompatible);
+    }
+}

@@ -84,12 +84,13 @@ def compile_java(source, destination, class_path):
 
 def pack(folder, archive, extra=()):
     """Pack a folder, in the order of paths and without times; extra entries are (name, bytes) and stand last."""
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+    with zipfile.ZipFile(archive, "w") as out:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                out.writestr(zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH), path.read_bytes())
+                name = path.relative_to(folder).as_posix()
+                out.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
         for name, data in extra:
-            out.writestr(zipfile.ZipInfo(name, EPOCH), data)
+            out.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
 
 
 def build_python(out):

@@ -19,6 +19,8 @@ pub(crate) struct Acks {
     told: u64,
     held: BTreeSet<u64>,
     due: Option<Instant>,
+    /// The time has come; from now on the next message that can be sent tells it.
+    late: bool,
 }
 
 impl Acks {
@@ -44,19 +46,25 @@ impl Acks {
         self.held.first().map_or(self.last, |first| first - 1)
     }
 
-    /// When the node must be told at the latest.
+    /// When to call [`Acks::lapse`]; none once that has happened.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.due
+        self.due.filter(|_| !self.late)
+    }
+
+    /// The clock has been looked at.
+    pub(crate) fn lapse(&mut self, now: Instant) {
+        self.late |= self.due.is_some_and(|due| due <= now);
     }
 
     /// Whether it is time to tell, even if nothing else is to be said.
-    pub(crate) fn is_due(&self, now: Instant) -> bool {
-        self.level() >= self.told + RESULTS || self.due.is_some_and(|due| due <= now)
+    pub(crate) fn is_due(&self) -> bool {
+        self.late || self.level() >= self.told + RESULTS
     }
 
     /// The level to tell, if the node does not know it.
     pub(crate) fn take(&mut self) -> Option<u64> {
         self.due = None;
+        self.late = false;
         let level = self.level();
         (level > self.told).then(|| {
             self.told = level;
@@ -80,12 +88,16 @@ mod tests {
         let now = Instant::now();
         let mut acks = Acks::default();
         acks.received(1, now);
-        assert!(!acks.is_due(now) && acks.is_due(now + DELAY));
-        for sequence in 2..=RESULTS {
+        acks.lapse(now);
+        assert!(!acks.is_due() && acks.due() == Some(now + DELAY));
+        acks.lapse(now + DELAY);
+        assert!(acks.is_due() && acks.due().is_none(), "the clock need not be asked again");
+        assert_eq!(acks.take(), Some(1));
+        for sequence in 2..=RESULTS + 1 {
             acks.received(sequence, now);
         }
-        assert!(acks.is_due(now));
-        assert_eq!((acks.take(), acks.take(), acks.due()), (Some(RESULTS), None, None));
+        assert!(acks.is_due());
+        assert_eq!((acks.take(), acks.take(), acks.due()), (Some(RESULTS + 1), None, None));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl State {
         let code_answers = self.next_answers();
         let submits = self.next_submits(now);
         let silent = cancels.is_empty() && code_answers.is_empty() && submits.is_empty();
-        let tell = !silent || self.acks.is_due(now);
+        let tell = !silent || self.acks.is_due();
         let result_ack = if tell { self.acks.take().map(|sequence| v1::ResultAck { sequence }) } else { None };
         if silent && result_ack.is_none() {
             return Next::Idle;
@@ -61,7 +61,7 @@ impl State {
         let speaks = !self.cancels.is_empty()
             || !self.answers.is_empty()
             || (self.credit > 0 && !self.ready.is_empty())
-            || self.acks.due().is_some() && self.acks.is_due(Instant::now());
+            || self.acks.is_due();
         if (connected && speaks) || matches!(self.phase, Phase::Closed(_)) { self.waker.take() } else { None }
     }
 

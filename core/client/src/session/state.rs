@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     task::Waker,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -83,8 +83,6 @@ pub(crate) struct State {
 
 /// Payloads above this travel on data streams unless the node says otherwise.
 const INLINE_LIMIT: u32 = 64 * 1024;
-/// The pause between two looks at the clock for acknowledgements.
-const AGAIN: Duration = Duration::from_millis(50);
 
 impl State {
     pub(crate) fn new() -> Self {
@@ -368,7 +366,10 @@ impl State {
                 finished.push(task.fail(error));
             }
         }
-        self.armed = self.next_event(now);
+        if matches!(self.phase, Phase::Connected) {
+            self.acks.lapse(now);
+        }
+        self.armed = earliest(self.deadlines.next(), self.ack_due());
         (finished, self.armed)
     }
 
@@ -380,11 +381,6 @@ impl State {
             self.armed = Some(due);
         }
         earlier
-    }
-
-    /// An acknowledgement that is due is on its way when this is asked; a stream that is full needs no second push.
-    fn next_event(&self, now: Instant) -> Option<Instant> {
-        earliest(self.deadlines.next(), self.ack_due().map(|due| due.max(now + AGAIN)))
     }
 
     fn ack_due(&self) -> Option<Instant> {

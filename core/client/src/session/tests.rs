@@ -348,3 +348,18 @@ fn a_completion_that_panics_does_not_harm_the_others() {
     ]);
     assert!(*ended.lock().unwrap());
 }
+
+#[test]
+fn the_clock_rests_while_a_stream_is_full() {
+    let mut played = Played::new(1);
+    played.submit_many(1, 0);
+    played.submits();
+    played.result(1, 1);
+    assert!(played.state.rearm());
+    // The stream takes nothing, so the acknowledgement stays; looking again at once would spin.
+    let now = played.now + Duration::from_secs(1);
+    let (_, next) = played.state.expire(now);
+    assert_eq!(next, None);
+    assert!(!played.state.rearm());
+    assert!(played.next().unwrap().result_ack.is_some());
+}

@@ -19,7 +19,7 @@ use tokio::{
     io::Interest,
     net::UnixStream,
     sync::{OnceCell, mpsc, oneshot, watch},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -35,8 +35,8 @@ use crate::{
     socket::{self, Read},
 };
 
-/// How long a zygote may take to read a request to fork. It runs no user code.
-const SEND_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a zygote may take to read a request to fork, and then to fork. It runs no user code.
+const FORK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long the kernel may take to end the children of a zygote that has died.
 const ORPHAN_DEADLINE: Duration = Duration::from_secs(10);
@@ -209,7 +209,8 @@ struct Attendant {
     buffer: BytesMut,
     process: Arc<Process>,
     hello: Option<oneshot::Sender<v1::WorkerHello>>,
-    forking: HashMap<u64, oneshot::Sender<Result<Forked>>>,
+    /// Requests by number; who waits, and until when.
+    forking: HashMap<u64, (oneshot::Sender<Result<Forked>>, Instant)>,
     /// Children by request; told how they ended.
     children: HashMap<u64, oneshot::Sender<String>>,
     next_fork: u64,
@@ -239,6 +240,7 @@ impl Attendant {
                     end.send_replace(Some(status));
                     return;
                 }
+                () = self.overdue() => break format!("it has not forked for {FORK_DEADLINE:?}"),
             }
         };
         // No more requests: those that wait fail, and their senders learn it.
@@ -254,6 +256,14 @@ impl Attendant {
         end.send_replace(Some(status));
     }
 
+    /// Waits until a request is not answered in time.
+    async fn overdue(&self) {
+        match self.forking.values().map(|(_, deadline)| *deadline).min() {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn request(&mut self, fork: Fork) -> Result<(), String> {
         let fork_id = self.next_fork;
         self.next_fork += 1;
@@ -261,11 +271,11 @@ impl Attendant {
         let command = Command::Fork(v1::Fork { fork_id, temp_dir, directory });
         let bytes = frame::encoded(&v1::WorkerCommand { request_id: 0, message: Some(command) })
             .map_err(|error| error.to_string())?;
-        self.forking.insert(fork_id, forked);
-        match timeout(SEND_DEADLINE, self.send(&bytes, &descriptors)).await {
+        self.forking.insert(fork_id, (forked, Instant::now() + FORK_DEADLINE));
+        match timeout(FORK_DEADLINE, self.send(&bytes, &descriptors)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(format!("its link broke: {error}")),
-            Err(_) => Err(format!("it has read nothing for {SEND_DEADLINE:?}")),
+            Err(_) => Err(format!("it has read nothing for {FORK_DEADLINE:?}")),
         }
     }
 
@@ -330,7 +340,7 @@ impl Attendant {
             }
             return;
         }
-        let Some(forked) = self.forking.remove(&fork_id) else { return };
+        let Some((forked, _)) = self.forking.remove(&fork_id) else { return };
         if !problem.is_empty() {
             let error = Error::new(ErrorKind::Unavailable, "start a python worker", problem);
             // As above.

@@ -1,6 +1,6 @@
 //! Python workers: forked from a warm process.
 
-use haulier_model::Language;
+use haulier_model::{ErrorKind, Language};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fixture::{Running, Site, gone, text};
@@ -51,6 +51,21 @@ pub async fn a_dead_zygote_is_replaced() {
     let zygote = zygote_of(&running);
     drop((site, running));
     assert!(gone(zygote).await);
+}
+
+pub async fn a_stopped_zygote_is_replaced() {
+    let mut site = Site::new(Language::Python);
+    let mut running = site.start().await;
+    let zygote = zygote_of(&running);
+    kill_process(Pid::from_raw(zygote as i32).unwrap(), Signal::STOP).unwrap();
+    site.spec.start_timeout = std::time::Duration::from_millis(200);
+    let error = site.try_start().await.0.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
+    assert_eq!(running.call("echo", "not stopped").await.unwrap(), "not stopped");
+    assert!(gone(zygote).await);
+    running.heard.lost().await;
+    site.spec.start_timeout = std::time::Duration::from_secs(10);
+    assert_eq!(site.start().await.call("echo", "again").await.unwrap(), "again");
 }
 
 pub async fn children_are_confined_each_to_its_own() {

@@ -38,8 +38,14 @@ pub fn to_error(status: &Status, operation: &str) -> Error {
             let error = Error::from(message);
             if error.operation().is_empty() { error.in_operation(operation) } else { error }
         }
+        None if is_transport(status) => Error::new(ErrorKind::Unavailable, operation, status.message()),
         None => Error::new(kind(status.code()), operation, status.message()),
     }
+}
+
+/// Whether the connection broke below gRPC, for example because the other side speaks TLS or no HTTP/2.
+fn is_transport(status: &Status) -> bool {
+    status.code() == Code::Internal && status.message().starts_with("h2 protocol error")
 }
 
 fn cut(text: &str, limit: usize) -> String {

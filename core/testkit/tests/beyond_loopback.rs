@@ -63,7 +63,8 @@ async fn with_token_and_tls_only_those_who_have_both_connect() {
 
     let stranger = fs::read(TlsMaterial::generate().authority()).unwrap();
     let error = options().ca_certificate(stranger).token(TOKEN).connect().await.expect_err("a strange authority");
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+    assert!(error.to_string().contains("certificate"), "{error}");
     let error = options().token(TOKEN).connect().await.expect_err("no TLS");
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
 }

@@ -20,7 +20,7 @@ use crate::{
 pub(crate) fn run(command: ClientCommand) -> ExitCode {
     let format = command.connection().output;
     let filter = EnvFilter::try_from_env("HAULIER_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let result = haulier::runtime::block_on(connected(command));
     match result.map_err(Failure::from).flatten() {
         Ok(()) => ExitCode::SUCCESS,

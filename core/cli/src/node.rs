@@ -1,7 +1,8 @@
 //! `haulier node`: starts a node, says where it listens, and ends it when it is told to.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -28,7 +29,11 @@ use crate::{
 /// Runs a node until it is told to stop.
 pub(crate) fn run(arguments: Box<NodeArguments>) -> ExitCode {
     let filter = EnvFilter::try_from_env("HAULIER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
     // Taken before anything else, so that a parent that ends early is noticed.
     let parent = getppid();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("haulier-node").build();

@@ -28,7 +28,6 @@ pub(crate) struct ResolvedClassPath {
     /// Who can be asked for entries of the snapshot: every session with the same content.
     origins: Mutex<Vec<Weak<Session>>>,
     fetching: Mutex<HashMap<Digest, Shared<futures_util::future::BoxFuture<'static, Result<()>>>>>,
-    filled: Mutex<std::collections::HashSet<String>>,
 }
 
 struct ResolvedRoot {
@@ -78,9 +77,13 @@ impl ClassPaths {
         class_path: ClassPath,
         units: Vec<Arc<PinnedUnit>>,
     ) -> Result<Arc<ResolvedClassPath>> {
-        // Java and Python of one unit are two loaders: a class path is that of one language.
+        // Java and Python of one unit are two loaders: a class path is that of one language. A Python directory is
+        // filled by its workers, so each trust group has one of its own.
         let digest = match language {
-            Language::Python => Digest::of(&[class_path.digest().as_bytes().as_slice(), b"python"].concat()),
+            Language::Python => {
+                let group = session.identity.name().as_bytes();
+                Digest::of(&[class_path.digest().as_bytes().as_slice(), b"python", group].concat())
+            }
             _ => class_path.digest(),
         };
         if let Some(known) = self.get(&digest) {
@@ -101,11 +104,11 @@ impl ClassPaths {
             _units: units,
             origins: Mutex::default(),
             fetching: Mutex::default(),
-            filled: Mutex::default(),
         });
         resolved.add_origin(session);
+        // Its workers fill it: what is there under its final name is whole.
         if let Some(directory) = &resolved.directory {
-            self.fill_directory(&resolved, directory)?;
+            fs::create_dir_all(directory).map_err(|error| write_error(directory, error))?;
         }
         let mut known = self.known.lock();
         known.retain(|_, class_path| class_path.strong_count() > 0);
@@ -206,11 +209,6 @@ impl ClassPaths {
         if !missing.is_empty() {
             self.fetch(class_path, root, missing).await?;
         }
-        if let Some(directory) = &class_path.directory {
-            for entry in &entries {
-                self.fill(class_path, directory, entry)?;
-            }
-        }
         let mut packs = Packs::default();
         let entries = entries.into_iter().map(|entry| packs.locate(&self.store, entry)).collect();
         Ok(v1::EntryAnswer { packs: packs.files, entries, error: None })
@@ -243,26 +241,6 @@ impl ClassPaths {
         class_path.fetching.lock().remove(&key);
         result
     }
-
-    /// Writes what the store has into the Python directory; earlier roots win.
-    fn fill_directory(&self, class_path: &ResolvedClassPath, directory: &Path) -> Result<()> {
-        fs::create_dir_all(directory).map_err(|error| write_error(directory, error))?;
-        for root in &class_path.roots {
-            for entry in root.root.entries.iter().filter(|entry| self.store.contains(&entry.digest)) {
-                self.fill(class_path, directory, entry)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn fill(&self, class_path: &ResolvedClassPath, directory: &Path, entry: &haulier_model::Entry) -> Result<()> {
-        if !class_path.filled.lock().insert(entry.path.as_str().to_owned()) {
-            return Ok(());
-        }
-        let bytes = self.store.read(&entry.digest)?;
-        let target = directory.join(entry.path.as_str());
-        write_renamed(&target, &bytes, entry.executable).map_err(|error| write_error(&target, error))
-    }
 }
 
 async fn ask(
@@ -282,18 +260,6 @@ async fn ask(
         Error::new(ErrorKind::SessionLost, "load code", "the client that has the code has gone")
             .hint("deploy the code as a unit to be independent of the client: haulier deploy NAME PATH")
     }))
-}
-
-/// Readers see the whole file or none: it is written aside and renamed in.
-fn write_renamed(target: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
-    let Some(folder) = target.parent() else { return Ok(()) };
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".haulier-").tempfile_in(folder)?;
-    io::Write::write_all(&mut file, bytes)?;
-    let mode = if executable { 0o555 } else { 0o444 };
-    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-    file.persist(target).map_err(|error| error.error)?;
-    Ok(())
 }
 
 fn write_error(path: &Path, error: io::Error) -> Error {

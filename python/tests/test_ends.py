@@ -253,8 +253,9 @@ def test_wrong_addresses():
         with pytest.raises(haulier.Unavailable):
             haulier.connect(f"127.0.0.1:{port(silent)}", timeout=0.5)
         assert time.monotonic() - begun < 5
+        unused = port(silent)
     with pytest.raises(haulier.Unavailable, match="haulier node"):
-        haulier.connect(f"127.0.0.1:{port(silent)}")
+        haulier.connect(f"127.0.0.1:{unused}")
     with pytest.raises(haulier.InvalidArgument):
         haulier.connect("not an address")
     with pytest.raises(haulier.InvalidArgument):

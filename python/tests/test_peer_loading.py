@@ -1,6 +1,10 @@
 """Code of this client on a node that has never seen it: programs of their own, in projects of several layouts."""
 
+import os
+
 import pytest
+
+INHERITED = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
 
 
 def test_the_script_is_never_run_again(project):
@@ -143,7 +147,7 @@ def test_src_layout_and_pythonpath(project):
         import acme, side
         print(pool.submit(acme.f).result(), pool.submit(side.g).result())
         """,
-        environment={"PYTHONPATH": f"{project.folder}/src:{project.folder}/other"},
+        environment={"PYTHONPATH": os.pathsep.join([f"{project.folder}/src", f"{project.folder}/other", *INHERITED])},
         path="scripts/main.py",
     )
     assert printed == "from src from other"

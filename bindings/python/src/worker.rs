@@ -224,7 +224,8 @@ impl Runner {
             let codec = errors::codec_of(codec)?;
             return Ok(Ok(TaskOutcome::Completed { codec, payload: payload.as_bytes().to_vec() }));
         }
-        let operation = if frame.entry_point.is_empty() {
+        let travels = frame.entry_point.is_empty() || frame.entry_point.starts_with("haulier_worker.");
+        let operation = if travels {
             "run a Python callable".to_owned()
         } else {
             format!("run {}", frame.entry_point)

@@ -108,7 +108,7 @@ class Runner:
     def _not_found(self, name):
         """Return the error for a module that neither the class path nor the worker has."""
         kind, message, hint, context = self._class_path.not_found(name)
-        return WorkerError(kind, message, hint, context)
+        return WorkerError(kind, message, hint, [("name", name), *context])
 
     def _no_such_member(self, module_name, owner, name):
         near = difflib.get_close_matches(name, [known for known in dir(owner) if not known.startswith("_")])
@@ -166,10 +166,15 @@ def _encode(result, entry_point, result_codecs, by_value):
     kind = type(result)
     raise WorkerError(
         "ResultUnreadable",
-        f"{entry_point or 'the task'} returned a {kind.__module__}.{kind.__qualname__} that cannot travel: "
+        f"{_shown(entry_point)} returned a {kind.__module__}.{kind.__qualname__} that cannot travel: "
         + "; ".join(reasons),
         "return list(...) instead of a generator" if inspect.isgenerator(result) else "return values, lists or dicts",
     )
+
+
+def _shown(entry_point):
+    """Return what the user calls a task."""
+    return "the task" if not entry_point or entry_point.startswith("haulier_worker.") else entry_point
 
 
 def _dumps(result, by_value):

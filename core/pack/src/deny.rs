@@ -21,9 +21,10 @@ use crate::refusal;
 pub struct DenyList(Vec<Vec<String>>);
 
 impl Default for DenyList {
-    /// `.env`, `*.pem`, `*.p12`, `*.jks`, `application*.yml`, `application*.yaml`, `application*.properties`, `.git`.
+    /// `.env`, `*.pem`, `*.p12`, `*.jks`, `application*.yml`, `application*.yaml`, `application*.properties`, `.git`;
+    /// and the client's own native library, which no worker needs.
     fn default() -> Self {
-        const PATTERNS: [&str; 8] = [
+        const PATTERNS: [&str; 9] = [
             ".env",
             "*.pem",
             "*.p12",
@@ -32,6 +33,7 @@ impl Default for DenyList {
             "application*.yaml",
             "application*.properties",
             ".git",
+            "libhaulier_jni*",
         ];
         Self(PATTERNS.iter().map(|pattern| vec![(*pattern).to_owned()]).collect())
     }

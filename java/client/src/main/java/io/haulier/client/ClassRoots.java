@@ -25,7 +25,7 @@ import java.util.stream.Stream;
  * The jars and folders that a class loader reads, in the order in which it reads them: what can travel.
  *
  * <p>The class path of the JVM, the URLs of each {@link URLClassLoader} up to the platform's loader, and what the
- * manifests of jars add ({@code Class-Path}). Haulier's own jars stay at home.
+ * manifests of jars add ({@code Class-Path}). The API stays at home: workers have it.
  */
 final class ClassRoots {
     private static final String OWN_PACKAGE = "io/haulier/";
@@ -36,18 +36,19 @@ final class ClassRoots {
 
     static List<Path> of(ClassLoader loader) {
         ClassRoots result = new ClassRoots();
-        Deque<List<Path>> parts = new ArrayDeque<>();
+        Deque<ClassLoader> fromTheTop = new ArrayDeque<>();
         for (ClassLoader at = loader; at != null; at = at.getParent()) {
-            if (at instanceof URLClassLoader urls) {
-                // A plain URLClassLoader asks its parent first; one with a class of its own is there to ask it last.
-                List<Path> part = paths(urls.getURLs());
-                if (at.getClass() == URLClassLoader.class) {
-                    parts.addFirst(part);
-                } else {
-                    parts.addLast(part);
-                }
-            } else if (at == ClassLoader.getSystemClassLoader()) {
-                parts.addFirst(classPath(System.getProperty("java.class.path", "")));
+            fromTheTop.addFirst(at);
+        }
+        Deque<List<Path>> parts = new ArrayDeque<>();
+        for (ClassLoader at : fromTheTop) {
+            if (at == ClassLoader.getSystemClassLoader()) {
+                parts.addLast(classPath(System.getProperty("java.class.path", "")));
+            } else if (at.getClass() == URLClassLoader.class) {
+                parts.addLast(paths(((URLClassLoader) at).getURLs()));
+            } else if (at instanceof URLClassLoader urls) {
+                // A plain one asks its parent first; one with a class of its own is there to ask it last.
+                parts.addFirst(paths(urls.getURLs()));
             }
         }
         parts.forEach(part -> part.forEach(result::add));
@@ -103,10 +104,12 @@ final class ClassRoots {
         return paths;
     }
 
-    /** Whether a root holds this library and nothing else; a jar that contains it beside other code travels. */
+    /**
+     * Whether a root holds the API and nothing else: workers have it. The client's own classes travel like any other,
+     * because a task's class may mention them.
+     */
     private static boolean isOwn(Path root) {
-        return isSourceOf(Cluster.class, root) && hasOnlyOwn(root)
-                || isSourceOf(io.haulier.api.Task.class, root) && hasOnlyOwn(root);
+        return isSourceOf(io.haulier.api.Task.class, root) && hasOnlyOwn(root);
     }
 
     private static boolean isSourceOf(Class<?> type, Path root) {

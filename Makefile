@@ -22,6 +22,9 @@ export HAULIER_WHEELS := $(WHEELS)
 export HAULIER_VENV := $(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# As maturin sets them: else cargo and maturin would build pyo3 again in turns.
+export PYO3_PYTHON := $(PYTHON)
+export PYO3_ENVIRONMENT_SIGNATURE := cpython-$(shell python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-64bit
 
 say = @printf '\n== %s\n' "$(1)"
 

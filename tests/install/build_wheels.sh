@@ -11,7 +11,10 @@ fresh=$(mktemp -d "$folder.XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 # The profile and the target folder of the workspace: the dependencies are not built again.
 (cd python && "$(dirname "$python")/maturin" build --quiet --profile dev --interpreter "$python" --out "$fresh")
-"$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$fresh" ./python/haulier-node
+# In a copy: setuptools builds beside its sources.
+cp -r python/haulier-node "$fresh/source"
+rm -rf "$fresh/source/build"
+"$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$fresh" "$fresh/source"
 rm -f "$folder"/*.whl
 mv "$fresh"/*.whl "$folder"/
 ls "$folder"

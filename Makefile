@@ -15,7 +15,7 @@ HAULIER_DIST ?= $(CARGO_TARGET_DIR)/dist
 VENV := $(CACHE)/venv
 WHEELS := $(CARGO_TARGET_DIR)/wheels
 PYTHON := $(VENV)/bin/python
-MVN := mvn --batch-mode --no-transfer-progress
+MVN := mvn --batch-mode --no-transfer-progress -Dstyle.color=never
 MVN_NATIVE := -Dhaulier.jni=$(CARGO_TARGET_DIR)/debug/libhaulier_jni.so
 export CARGO_TARGET_DIR HAULIER_DIST
 export HAULIER_WHEELS := $(WHEELS)

@@ -35,15 +35,15 @@ echo "the node has no class and no module of what follows:"
 show ls "$HAULIER_DIST/lib/haulier"
 
 step "2. Java, peer loading: the classes of the program travel by themselves"
-expect "peer" mvn --batch-mode --quiet --no-transfer-progress --file ../../java/examples/pom.xml compile exec:java
+expect "is this program on it: false" mvn --batch-mode --quiet --no-transfer-progress -Dstyle.color=never --file ../../java/examples/pom.xml compile exec:java
 
 step "3. Java, a unit: deployed, listed, run by name, undeployed"
 cp "$fixtures/pricing-1.jar" "$scratch/pricing.jar"
-expect "1.2.0" haulier deploy pricing "$scratch/pricing.jar" --version 1.2.0
-expect "pricing" haulier list-deployments
+expect "deployed pricing:1.2.0" haulier deploy pricing "$scratch/pricing.jar" --version 1.2.0
+expect "pricing  1.2.0" haulier list-deployments
 expect "42" haulier run pricing:1.2.0 acme.Price 21
-expect "pricing" haulier undeploy pricing:1.2.0
-expect "pricing" haulier run pricing:1.2.0 acme.Price 21
+expect "undeployed pricing:1.2.0" haulier undeploy pricing:1.2.0
+expect "no unit 'pricing' is deployed" haulier run pricing:1.2.0 acme.Price 21
 
 step "4. Python: functions of the script, functions of a project, then the project as a unit"
 expect "64.4" "$HAULIER_VENV/bin/python" python/demo.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the wheels haulier and haulier-node from what cargo has built already.
+# Builds the wheels haulier and haulier-node from what cargo has built already, and installs the first for the tests.
 #
 #   tests/install/build_wheels.sh PYTHON FOLDER
 set -euo pipefail
@@ -17,4 +17,6 @@ rm -rf "$fresh/source/build"
 "$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$fresh" "$fresh/source"
 rm -f "$folder"/*.whl
 mv "$fresh"/*.whl "$folder"/
+# The tests and the demo run in the virtual environment of the tools.
+"$python" -m pip install --quiet --force-reinstall --no-deps "$folder"/haulier-*.whl
 ls "$folder"

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let weather = cluster.deploy("example-weather", "1.0.0").source(package).send().await?;
     let days = vec![haulier::Value::from(11.5), 18.0.into(), 16.25.into()];
-    let warmest: f64 = cluster.task(&weather, function.as_str()).call(days).await?;
+    let warmest: f64 = cluster.task(&weather, function.as_str()).call((days,)).await?;
     println!("{function}([11.5, 18.0, 16.25]) = {warmest}");
 
     for unit in ["example-pricing", "example-weather"] {

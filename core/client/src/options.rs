@@ -209,6 +209,10 @@ impl Route {
 
     /// The error of a refused request, with what to type where the node does not say it.
     pub(crate) fn refused(&self, status: &tonic::Status, operation: &str) -> Error {
+        if status.message().contains("grpc-status header missing") {
+            return Error::new(ErrorKind::Unavailable, operation, format!("{} is no Haulier node", self.address))
+                .hint("check host and port: --address HOST:PORT");
+        }
         let error = haulier_protocol::status::to_error(status, operation);
         if error.hint_text().is_empty() {
             match error.kind() {
@@ -262,12 +266,15 @@ impl Route {
                 .unavailable(format!("{address} does not speak TLS"))
                 .hint("leave out --tls-ca, or start the node with --tls-cert and --tls-key");
         }
-        Error::new(
+        let error = Error::new(
             ErrorKind::PermissionDenied,
             format!("connect to {address}"),
             format!("the node's certificate is not trusted: {cause}"),
-        )
-        .hint("give the certificate that signed the node's (--tls-ca), and use a host name that it names")
+        );
+        if cause.contains("CaUsedAsEndEntity") {
+            return error.hint("the node shows the certificate of a CA; issue one for it: basicConstraints=CA:FALSE");
+        }
+        error.hint("give the certificate that signed the node's (--tls-ca), and use a host name that it names")
     }
 }
 

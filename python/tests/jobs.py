@@ -108,6 +108,12 @@ async def asynchronous(value):
 def announce(port, behaviour="sleep"):
     """Tell a listener that the task runs, then go on in the way asked for."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
+        if behaviour == "tidy":
+            try:
+                connection.sendall(b"1")
+                time.sleep(600)
+            finally:
+                connection.sendall(b"2")
         connection.sendall(b"1")
         if behaviour == "sleep":
             time.sleep(600)
@@ -116,11 +122,6 @@ def announce(port, behaviour="sleep"):
                 pass
         elif behaviour == "wait":
             threading.Event().wait()
-        elif behaviour == "tidy":
-            try:
-                time.sleep(600)
-            finally:
-                connection.sendall(b"2")
         elif behaviour == "deaf":
             while True:
                 try:

@@ -145,8 +145,11 @@ impl Cluster {
         let broadcast = submission.target == Target::All;
         let queue = self.queue.clone();
         let completion = Box::new(move |result| queue.push(Finished { token, result, broadcast }));
-        let task = self.cluster.submit(submission, completion).map_err(|error| errors::to_client(py, &error))?;
-        Ok(task.0)
+        self.queue.expect();
+        self.cluster.submit(submission, completion).map(|task| task.0).map_err(|error| {
+            self.queue.expect_no_more();
+            errors::to_client(py, &error)
+        })
     }
 
     fn cancel(&self, py: Python<'_>, task: u64, force: bool) -> PyResult<bool> {

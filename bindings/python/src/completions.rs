@@ -1,11 +1,16 @@
 //! The way of results into Python: a queue, and one thread that takes the interpreter once for all that is there.
 //!
-//! Threads of the runtime never wait for the interpreter: they push and go on.
+//! Threads of the runtime never wait for the interpreter: they push and go on. A thread of Python that waits for a result
+//! anyway can take over meanwhile (it leads), which saves a change of threads for each result.
 
 use std::{
     mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use haulier::{NodeOutcome, Output, Result};
@@ -20,6 +25,11 @@ use crate::errors;
 const FAILED: i32 = -1;
 const BROADCAST: i32 = -2;
 
+/// How long results are gathered at most, and for which part of the tasks that are on their way.
+const GATHER_TIME: Duration = Duration::from_micros(200);
+const GATHERED_PART: usize = 8;
+const MOST_GATHERED: usize = 256;
+
 /// The end of a task, with what it was submitted with.
 pub(crate) struct Finished {
     pub(crate) token: Py<PyAny>,
@@ -31,6 +41,7 @@ pub(crate) struct Finished {
 #[pyclass(frozen, module = "haulier._native")]
 pub(crate) struct Completions {
     queue: Arc<Queue>,
+    complete: Py<PyAny>,
     thread: Mutex<Option<JoinHandle<()>>>,
     process: u32,
 }
@@ -38,25 +49,42 @@ pub(crate) struct Completions {
 #[derive(Default)]
 pub(crate) struct Queue {
     state: Mutex<State>,
+    /// Tasks submitted whose end was not pushed yet.
+    pending: AtomicUsize,
+    /// For the thread.
     ready: Condvar,
+    /// For the leader.
+    ready_for_leader: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     finished: Vec<Finished>,
+    /// As soon as there are so many, whoever gathers them takes them; 0: nobody gathers.
+    wanted: usize,
+    /// A thread of Python waits, and takes what comes.
+    led: bool,
     stopped: bool,
 }
 
 #[pymethods]
 impl Completions {
     #[new]
-    fn new(complete: Py<PyAny>) -> PyResult<Self> {
+    fn new(py: Python<'_>, complete: Py<PyAny>) -> PyResult<Self> {
         let queue = Arc::new(Queue::default());
         let thread = std::thread::Builder::new().name("haulier-results".to_owned()).spawn({
-            let queue = queue.clone();
+            let (queue, complete) = (queue.clone(), complete.clone_ref(py));
             move || queue.serve(&complete)
         })?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)), process: std::process::id() })
+        Ok(Self { queue, complete, thread: Mutex::new(Some(thread)), process: std::process::id() })
+    }
+
+    /// Takes results on this thread for at most that many seconds, or until some have come. False: another thread does.
+    fn lead(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
+        let patience = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let Some(batch) = py.detach(|| self.queue.lead(patience)) else { return Ok(false) };
+        deliver(py, batch, &self.complete)?;
+        Ok(true)
     }
 
     fn stop(&self, py: Python<'_>) {
@@ -82,12 +110,54 @@ impl Completions {
 }
 
 impl Queue {
+    /// A task is submitted; its end will be pushed.
+    pub(crate) fn expect(&self) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The submit has failed; nothing will be pushed.
+    pub(crate) fn expect_no_more(&self) {
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn push(&self, finished: Finished) {
+        self.pending.fetch_sub(1, Ordering::Relaxed);
         let mut state = self.lock();
         state.finished.push(finished);
-        if state.finished.len() == 1 {
-            self.ready.notify_one();
+        let count = state.finished.len();
+        if count == 1 || count == state.wanted {
+            if state.led { &self.ready_for_leader } else { &self.ready }.notify_one();
         }
+    }
+
+    /// Waits for results as the leader; `None`: there is one already, or nothing will come any more.
+    fn lead(&self, patience: Duration) -> Option<Vec<Finished>> {
+        let mut state = self.lock();
+        if state.led || state.stopped {
+            return None;
+        }
+        state.led = true;
+        if state.finished.is_empty() {
+            let waited = self.ready_for_leader.wait_timeout_while(state, patience, |state| state.finished.is_empty());
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state = self.gather(state, &self.ready_for_leader);
+        state.led = false;
+        Some(mem::take(&mut state.finished))
+    }
+
+    /// Where many tasks are on their way, lets a part of them arrive before the interpreter is taken for the first.
+    fn gather<'a>(&self, mut state: MutexGuard<'a, State>, ready: &Condvar) -> MutexGuard<'a, State> {
+        let wanted = (self.pending.load(Ordering::Relaxed) / GATHERED_PART).min(MOST_GATHERED);
+        if state.finished.is_empty() || state.finished.len() >= wanted {
+            return state;
+        }
+        state.wanted = wanted;
+        let waited =
+            ready.wait_timeout_while(state, GATHER_TIME, |state| state.finished.len() < wanted && !state.stopped);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.wanted = 0;
+        state
     }
 
     fn serve(&self, complete: &Py<PyAny>) {
@@ -110,6 +180,9 @@ impl Queue {
         while state.finished.is_empty() && !state.stopped {
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        if !state.led {
+            state = self.gather(state, &self.ready);
+        }
         !state.stopped
     }
 
@@ -119,6 +192,9 @@ impl Queue {
 }
 
 fn deliver(py: Python<'_>, batch: Vec<Finished>, complete: &Py<PyAny>) -> PyResult<()> {
+    if batch.is_empty() {
+        return Ok(()); // a leader was faster
+    }
     let list = PyList::empty(py);
     for finished in batch {
         let (codec, payload) = convert(py, finished.result, finished.broadcast)?;

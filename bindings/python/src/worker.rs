@@ -225,11 +225,7 @@ impl Runner {
             return Ok(Ok(TaskOutcome::Completed { codec, payload: payload.as_bytes().to_vec() }));
         }
         let travels = frame.entry_point.is_empty() || frame.entry_point.starts_with("haulier_worker.");
-        let operation = if travels {
-            "run a Python callable".to_owned()
-        } else {
-            format!("run {}", frame.entry_point)
-        };
+        let operation = if travels { "run a Python callable".to_owned() } else { format!("run {}", frame.entry_point) };
         Ok(Err(answer.extract::<Failure>()?.into_error(operation)))
     }
 

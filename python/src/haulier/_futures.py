@@ -10,6 +10,7 @@ import contextlib
 import os
 import pickle
 import threading
+import time
 import weakref
 from collections import deque
 from concurrent.futures import CancelledError, Future, InvalidStateError
@@ -21,6 +22,9 @@ VALUES, JAVA, PICKLE = 1, 2, 3
 """The codecs, by their numbers in the protocol."""
 
 _FAILED, _BROADCAST = -1, -2
+
+# How often a thread that waits looks for signals, in seconds.
+_LEAD_INTERVAL = 0.05
 
 
 class Call(NamedTuple):
@@ -67,7 +71,7 @@ class TaskFuture(Future[Any]):
         """
         self._check_process()
         try:
-            return super().result(timeout)
+            return super().result(self._lead(timeout))
         except CancelledError as error:
             if type(error) is CancelledError:
                 raise _canceled() from None
@@ -79,13 +83,22 @@ class TaskFuture(Future[Any]):
         """Return what the task raised, or None; waits and fails as ``result`` does."""
         self._check_process()
         try:
-            return super().exception(timeout)
+            return super().exception(self._lead(timeout))
         except CancelledError as error:
             if type(error) is CancelledError:
                 raise _canceled() from None
             raise
         finally:
             del self
+
+    def _lead(self, timeout: float | None) -> float | None:
+        """Bring results, this one too, for as long as nobody else does; return what is left of the time."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self.done() and _completions is not None:
+            left = _LEAD_INTERVAL if end is None else min(_LEAD_INTERVAL, end - time.monotonic())
+            if left <= 0 or not _completions.lead(left):
+                break
+        return None if end is None else max(0.0, end - time.monotonic())
 
     def _check_process(self) -> None:
         if self._process is not _process and not self.done():

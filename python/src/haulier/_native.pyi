@@ -16,6 +16,9 @@ class Completions:
         Codec -1: the payload is the fields of an error. Codec -2: a list of (node, codec, payload), of a broadcast.
         """
 
+    def lead(self, seconds: float) -> bool:
+        """Take results on this thread, until some have come or the time is over. False: another thread does."""
+
     def stop(self) -> None:
         """End the thread and wait for it."""
 

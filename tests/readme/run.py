@@ -7,6 +7,7 @@ block to a file instead, `<!-- background: TEXT -->` runs it in the background u
 a folder of the test. It knows nothing of what the commands do.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -64,19 +65,22 @@ def script(text, scratch):
 
 def main():
     """Run the document; fail with the first command that fails."""
-    text = (ROOT / "README.md").read_text("utf-8").replace("7440", str(free_port()))
+    port = str(free_port())
+    text = (ROOT / "README.md").read_text("utf-8").replace("7440", port)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / "start"
         scratch.mkdir()
         commands, blocks = script(text.replace(START, str(scratch)), scratch)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        environment["HAULIER_ADDRESS"] = f"127.0.0.1:{port}"
         shell = subprocess.Popen(
             ["bash", "-c", commands], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
         )
         try:
             status = shell.wait(timeout=DEADLINE)
         finally:
-            os.killpg(shell.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
     print(f"{blocks if status == 0 else 0} passed, {0 if status == 0 else 1} failed")
     return status
 

@@ -1,4 +1,9 @@
 //! A program outside the workspace: deploys a jar and calls a class in it.
+
+// What README.md shows of Rust; the test writes it here.
+#[allow(dead_code)]
+mod readme;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::var("HAULIER_ADDRESS")?;

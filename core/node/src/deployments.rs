@@ -61,7 +61,13 @@ impl DeploymentService for Deployments {
             self.0.store.list(name.as_ref()).await
         };
         let units = list.await.map_err(|error| status::from_error(&error))?;
-        Ok(Response::new(v1::ListUnitsResponse { units: units.iter().map(unit).collect() }))
+        // A generation that was replaced and is still in use is no version of its own.
+        let is_replaced = |unit: &&UnitRecord| {
+            let newer = |other: &UnitRecord| other.id == unit.id && other.generation > unit.generation;
+            unit.state == UnitState::Obsolete && units.iter().any(newer)
+        };
+        let shown = units.iter().filter(|record| !is_replaced(record));
+        Ok(Response::new(v1::ListUnitsResponse { units: shown.map(unit).collect() }))
     }
 
     async fn get_unit(&self, request: Request<v1::GetUnitRequest>) -> Result<Response<Self::GetUnitStream>, Status> {
@@ -133,6 +139,7 @@ async fn deploy(
     };
     let record = node.store.publish(request).await.map_err(in_operation)?;
     node.units_changed();
+    node.remove_unused(&record.id.name).await;
     tracing::info!(unit = %record.id, digest = %record.digest.short(), by = deployed_by, "deployed");
     let response = v1::DeployResponse { message: Some(deploy_response::Message::Unit(unit(&record))) };
     // The unit is there even if the client has gone.

@@ -354,6 +354,14 @@ impl NodeCore {
         }
     }
 
+    /// Removes what a deployment has made obsolete: a replaced generation, revisions past the retention.
+    pub(crate) async fn remove_unused(&self, name: &haulier_model::UnitName) {
+        let units = self.store.list(Some(name)).await.unwrap_or_default();
+        for record in units.into_iter().filter(|unit| unit.state == UnitState::Obsolete) {
+            self.remove_if_unused(record).await;
+        }
+    }
+
     /// A temporary folder for a worker.
     pub(crate) fn fresh_temp_dir(&self) -> Result<PathBuf> {
         let path = self.temp.join(self.next_temp.fetch_add(1, Ordering::Relaxed).to_string());

@@ -212,18 +212,16 @@ impl Session {
         if state.stream != stream {
             return Poll::Ready(None);
         }
-        let welcome = state.welcome.take();
+        if let Some(welcome) = state.welcome.take() {
+            return Poll::Ready(Some(v1::ConnectResponse { welcome: Some(welcome), ..Default::default() }));
+        }
         let results = state.next_results();
         let requests: Vec<_> = state.requests.drain(..).collect();
         let credit = std::mem::take(&mut state.credit);
-        if welcome.is_some() || !results.is_empty() || !requests.is_empty() || credit > 0 {
-            return Poll::Ready(Some(v1::ConnectResponse {
-                welcome,
-                results,
-                code_requests: requests,
-                submit_credit: credit,
-                goodbye: None,
-            }));
+        if !results.is_empty() || !requests.is_empty() || credit > 0 {
+            let message =
+                v1::ConnectResponse { results, code_requests: requests, submit_credit: credit, ..Default::default() };
+            return Poll::Ready(Some(message));
         }
         if state.ended {
             return Poll::Ready(
@@ -304,6 +302,14 @@ mod tests {
         session.poll_message(stream, &mut Context::from_waker(Waker::noop()))
     }
 
+    /// The welcome comes alone; what follows is polled after it.
+    fn attach(session: &Session, last_result: u64) -> u64 {
+        let stream = session.attach(v1::Welcome::default(), last_result);
+        let Poll::Ready(Some(first)) = poll(session, stream) else { panic!("no welcome") };
+        assert!(first.welcome.is_some() && first.results.is_empty());
+        stream
+    }
+
     fn results(session: &Session, stream: u64) -> Vec<u64> {
         match poll(session, stream) {
             Poll::Ready(Some(message)) => message.results.iter().map(|result| result.task_id).collect(),
@@ -318,7 +324,7 @@ mod tests {
     #[test]
     fn unacknowledged_results_are_sent_again_after_a_resume() {
         let session = session();
-        let first = session.attach(v1::Welcome::default(), 0);
+        let first = attach(&session, 0);
         for task in 1..=4 {
             assert_eq!(session.register(task, task), Registered::New);
         }
@@ -329,7 +335,7 @@ mod tests {
         assert!(session.detach(first) && session.is_lost_since(first));
         complete(&session, 4);
         // The client says that it has result 2: the acknowledgement was lost with the connection.
-        let second = session.attach(v1::Welcome::default(), 2);
+        let second = attach(&session, 2);
         assert_eq!(results(&session, second), [3, 4]);
         assert!(matches!(poll(&session, first), Poll::Ready(None)), "the older stream is over");
         assert!(!session.detach(first), "its end does not touch the new one");
@@ -338,7 +344,7 @@ mod tests {
     #[test]
     fn a_submit_that_is_sent_again_is_known() {
         let session = session();
-        let stream = session.attach(v1::Welcome::default(), 0);
+        let stream = attach(&session, 0);
         assert_eq!(session.register(7, 1), Registered::New);
         assert_eq!(session.register(7, 2), Registered::Known);
         complete(&session, 7);
@@ -351,7 +357,7 @@ mod tests {
     #[test]
     fn large_results_go_when_they_are_acknowledged() {
         let session = session();
-        let stream = session.attach(v1::Welcome::default(), 0);
+        let stream = attach(&session, 0);
         session.register(1, 1);
         let payload = StoredPayload::Memory(Bytes::from_static(b"large"));
         session.answer(1, TaskState::Completed, v1::Outcome::default(), Some(payload));
@@ -365,8 +371,7 @@ mod tests {
     #[test]
     fn an_ended_session_says_why_and_takes_nothing() {
         let session = session();
-        let stream = session.attach(v1::Welcome::default(), 0);
-        assert!(poll(&session, stream).is_ready());
+        let stream = attach(&session, 0);
         session.register(1, 11);
         assert_eq!(session.end(Some(Error::internal("", "over"))), [11]);
         assert_eq!(session.register(2, 12), Registered::Ended);

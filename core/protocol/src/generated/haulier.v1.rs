@@ -1912,7 +1912,7 @@ pub struct ClientHello {
     #[prost(uint64, tag = "8")]
     pub last_result: u64,
 }
-/// First message of the node on the control stream.
+/// First message of the node on the control stream, which holds nothing else.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Welcome {
     #[prost(string, tag = "1")]

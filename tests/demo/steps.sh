@@ -4,7 +4,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export PATH="$HAULIER_DIST/bin:$PATH"
-fixtures=$CARGO_TARGET_DIR/fixtures
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -38,19 +37,20 @@ step "2. Java, peer loading: the classes of the program travel by themselves"
 expect "is this program on it: false" mvn --batch-mode --quiet --no-transfer-progress -Dstyle.color=never --file ../../java/examples/pom.xml compile exec:java
 
 step "3. Java, a unit: deployed, listed, run by name, undeployed"
-cp "$fixtures/pricing-1.jar" "$scratch/pricing.jar"
+cp ../../java/examples/pricing/target/haulier-example-pricing-0.1.0.jar "$scratch/pricing.jar"
 expect "deployed pricing:1.2.0" haulier deploy pricing "$scratch/pricing.jar" --version 1.2.0
 expect "pricing  1.2.0" haulier list-deployments
-expect "42" haulier run pricing:1.2.0 acme.Price 21
+expect "84" haulier run pricing:1.2.0 com.acme.Price 42
+expect "pricing:1.2.0" haulier run pricing:1.2.0 com.acme.Where
 expect "undeployed pricing:1.2.0" haulier undeploy pricing:1.2.0
-expect "no unit 'pricing' is deployed" haulier run pricing:1.2.0 acme.Price 21
+expect "no unit 'pricing' is deployed" haulier run pricing:1.2.0 com.acme.Price 42
 
 step "4. Python: functions of the script, functions of a project, then the project as a unit"
 expect "64.4" "$HAULIER_VENV/bin/python" python/demo.py
 
 step "5. Rust: deploys the jar and the package, calls both"
 expect "64.4" "$CARGO_TARGET_DIR/debug/examples/deploy_and_run" "$HAULIER_ADDRESS" \
-    "$fixtures/pricing-1.jar" acme.Price python/weather weather.forecast:warmest
+    "$scratch/pricing.jar" com.acme.Price python/weather weather.forecast:warmest
 
 step "6. What is left: no unit; and the workers that must end with the node"
 show haulier list-deployments

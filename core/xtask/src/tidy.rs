@@ -157,7 +157,8 @@ fn documented(language: Language, path: &str, text: &str) -> bool {
 }
 
 fn declares_type(line: &str) -> bool {
-    !line.starts_with('*') && words(line).any(|word| matches!(word, "class" | "interface" | "record" | "enum"))
+    !line.starts_with(['*', '/', '@'])
+        && words(line).any(|word| matches!(word, "class" | "interface" | "record" | "enum"))
 }
 
 #[cfg(test)]
@@ -187,7 +188,7 @@ mod tests {
     fn plain_files_pass() {
         let table = [
             ("core/a/src/lib.rs", "//! Doc.\nmod lease;\nfn main() {}\n"),
-            ("java/a/Lease.java", "package a;\n\n/** Doc. */\nrecord Lease(int id) {}\n"),
+            ("java/a/Lease.java", "package a;\n\n/** A class of its own. */\nrecord Lease(int id) {}\n"),
             ("python/a.py", "#!/usr/bin/env python3\n\"\"\"Doc.\"\"\"\nimport os\n"),
             ("python/__init__.py", ""),
             ("python/commonly.py", "\"\"\"Doc.\"\"\"\n"),

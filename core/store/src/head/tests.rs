@@ -1,3 +1,5 @@
+//! Heads moved by hand: versions, states, conflicts.
+
 use super::*;
 
 fn name() -> UnitName {

@@ -1,3 +1,5 @@
+//! Pack files on disk: written, indexed, cut short.
+
 use std::fs;
 
 use haulier_model::Digest;

@@ -87,11 +87,15 @@ fn name_in(language: Language, header: &str) -> Option<String> {
         let (_, rest) = header.rsplit_once("fn ")?;
         return Some(rest.trim_start().split(|c| !identifier(c)).next()?.to_owned());
     }
+    let word = |word: &str| header.split(|c| !identifier(c)).any(|part| part == word);
+    if ["class", "interface", "enum", "record"].into_iter().any(word) {
+        return None;
+    }
     let before = header.split_once('(')?.0.trim_end();
     let name = before.rsplit(|c| !identifier(c)).next().filter(|name| !name.is_empty())?;
     let first = header.split(|c| !identifier(c)).find(|word| !word.is_empty())?;
-    let control = ["if", "for", "while", "switch", "catch", "try", "synchronized", "else", "do", "return", "record"];
-    let statement = control.contains(&name) || control.contains(&first) || header.contains(" record ");
+    let control = ["if", "for", "while", "switch", "catch", "try", "synchronized", "else", "do", "return"];
+    let statement = control.contains(&name) || control.contains(&first);
     let expression = before.contains('=') || before.contains('.') || header.contains("->") || header.contains("new ");
     (!statement && !expression).then(|| name.to_owned())
 }
@@ -182,10 +186,10 @@ mod tests {
 
     #[test]
     fn java_methods() {
-        let text = "class A {\n  A(int x) {\n    if (x > 0) {\n      go(() -> { run(); });\n    }\n  }\n\
+        let text = "@Timeout(60)\nclass A {\n  A(int x) {\n    if (x > 0) {\n      go(() -> { run(); });\n    }\n  }\n\
                       String b() throws E {\n    return \"}\" + new C() { int d() { return 1; } };\n  }\n}\n";
         let found = table(Language::Java, text);
-        assert_eq!(found, [("A".into(), 2, 5), ("d".into(), 8, 1), ("b".into(), 7, 3)]);
+        assert_eq!(found, [("A".into(), 3, 5), ("d".into(), 9, 1), ("b".into(), 8, 3)]);
     }
 
     #[test]

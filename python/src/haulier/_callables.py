@@ -69,21 +69,25 @@ class Constant:
     pickled once, and a worker reads it once.
     """
 
-    __slots__ = ("__weakref__", "_code", "_defaults", "_references", "modules", "payload")
+    __slots__ = ("__weakref__", "_code", "_defaults", "_references", "alone", "modules", "payload")
 
     def __init__(self, function: types.FunctionType, references: dict[str, object]) -> None:
         self._code = function.__code__
         self._defaults = function.__defaults__
-        self._references = references
-        self.payload, _, modules = _dumps_by_value(function)
-        self.modules = frozenset(modules)
+        self._references = tuple(references.items())
+        self.payload, _, self.modules = _dumps_by_value(function)
+        self.alone = pickle.dumps(((self.payload,), {}), PICKLE_PROTOCOL)
+        """The arguments of a call without further arguments."""
 
     def holds(self, function: types.FunctionType) -> bool:
         """Say whether the function is still the one that was pickled."""
         if function.__code__ is not self._code or function.__defaults__ is not self._defaults or function.__dict__:
             return False
         variables = function.__globals__
-        return all(variables.get(name, _ABSENT) is value for name, value in self._references.items())
+        for name, value in self._references:  # noqa: SIM110  a loop is the fastest
+            if variables.get(name, _ABSENT) is not value:
+                return False
+        return True
 
 
 _ABSENT = object()

@@ -11,8 +11,10 @@ from haulier import _callables, _native, _roots
 from haulier._futures import PICKLE, Call
 
 # Parts of every worker, so that no code travels for them.
-_RUN_CHUNK = "haulier_worker.calls:run_chunk"
-_RUN_PICKLED = "haulier_worker.calls:run_pickled"
+_RUN_CHUNK = ("haulier_worker.calls", "run_chunk")
+_RUN_PICKLED = ("haulier_worker.calls", "run_pickled")
+# The payload says what is called.
+_UNNAMED = ("", "")
 
 
 class Options(NamedTuple):
@@ -40,15 +42,16 @@ class CallMaker:
         """Make one call; raises what pickling raises."""
         found = _callables.entry_point(fn)
         if found is not None:
-            module, name = found
             payload, by_value = _callables.dumps_arguments(args, kwargs)
-            return self._make(f"{module}:{name}", (module,), payload, by_value, options)
+            return self._make(found, found[:1], payload, by_value, options)
         constant = _callables.constant(fn)
         if constant is not None:
-            payload, _ = _callables.dumps_arguments((constant.payload, *args), kwargs)
+            payload = constant.alone
+            if args or kwargs:
+                payload, _ = _callables.dumps_arguments((constant.payload, *args), kwargs)
             return self._make(_RUN_PICKLED, constant.modules, payload, True, options)
         payload, by_value, modules = _callables.dumps((fn, args, kwargs))
-        return self._make("", modules, payload, by_value, options)
+        return self._make(_UNNAMED, modules, payload, by_value, options)
 
     def prepare(self, fn: Callable[..., Any], chunked: bool, options: Options) -> Callable[[tuple[Any, ...]], Call]:
         """Pickle a callable once, for many calls with other arguments; ``chunked``: each makes several."""
@@ -59,7 +62,7 @@ class CallMaker:
         pickled = _callables.Pickled(blob)
         if found is not None:
             modules = frozenset((found[0],))
-        entry_point = _RUN_CHUNK if chunked else ""
+        entry_point = _RUN_CHUNK if chunked else _UNNAMED
 
         def call(args: tuple[Any, ...]) -> Call:
             whole: tuple[Any, ...] = ((pickled, *args), {}) if chunked else (pickled, args, {})
@@ -68,12 +71,14 @@ class CallMaker:
 
         return call
 
-    def _make(self, entry_point: str, start: Iterable[str], payload: bytes, by_value: bool, options: Options) -> Call:
-        key = (entry_point, start, options)
+    def _make(
+        self, entry: tuple[str, str], start: Iterable[str], payload: bytes, by_value: bool, options: Options
+    ) -> Call:
+        key = (entry, start, options)
         template = self._templates.get(key)
         if template is None:
             template = self._templates[key] = _native.Template(
-                entry_point=entry_point,
+                entry_point=":".join(entry) if entry[0] else "",
                 start=sorted(start),
                 result_codecs=[PICKLE],
                 requires=[_callables.INTERPRETER],

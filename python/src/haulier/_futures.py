@@ -69,9 +69,10 @@ class TaskFuture(Future[Any]):
 
         ``timeout`` in seconds is for the waiting alone: the task goes on. Raises ``haulier.Canceled`` after a cancel.
         """
-        self._check_process()
+        if self._state == "PENDING":
+            timeout = self._lead(timeout)
         try:
-            return super().result(self._lead(timeout))
+            return super().result(timeout)
         except CancelledError as error:
             if type(error) is CancelledError:
                 raise _canceled() from None
@@ -81,9 +82,10 @@ class TaskFuture(Future[Any]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return what the task raised, or None; waits and fails as ``result`` does."""
-        self._check_process()
+        if self._state == "PENDING":
+            timeout = self._lead(timeout)
         try:
-            return super().exception(self._lead(timeout))
+            return super().exception(timeout)
         except CancelledError as error:
             if type(error) is CancelledError:
                 raise _canceled() from None
@@ -93,20 +95,22 @@ class TaskFuture(Future[Any]):
 
     def _lead(self, timeout: float | None) -> float | None:
         """Bring results, this one too, for as long as nobody else does; return what is left of the time."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while not self.done() and _completions is not None:
-            left = _LEAD_INTERVAL if end is None else min(_LEAD_INTERVAL, end - time.monotonic())
-            if left <= 0 or not _completions.lead(left):
-                break
-        return None if end is None else max(0.0, end - time.monotonic())
-
-    def _check_process(self) -> None:
-        if self._process is not _process and not self.done():
+        if self._process is not _process:
             raise errors.Closed(
                 "the task was submitted by the parent process; its result arrives there",
                 operation="wait for a result",
                 hint="connect again in the child process, or start children with 'spawn' instead of 'fork'",
             )
+        if timeout is None:
+            while self._state == "PENDING" and _completions is not None and _completions.lead(_LEAD_INTERVAL):
+                pass
+            return None
+        end = time.monotonic() + timeout
+        while self._state == "PENDING" and _completions is not None:
+            left = min(_LEAD_INTERVAL, end - time.monotonic())
+            if left <= 0 or not _completions.lead(left):
+                break
+        return max(0.0, end - time.monotonic())
 
 
 def _canceled() -> errors.Canceled:

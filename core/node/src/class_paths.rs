@@ -137,7 +137,7 @@ impl ClassPaths {
                 (self.store.manifest(digest)?, label, false)
             }
             ClassPathSource::Snapshot(digest) => {
-                let manifest = session.code.snapshot(digest).ok_or_else(|| {
+                let snapshot = session.code.snapshot(digest).ok_or_else(|| {
                     Error::new(
                         ErrorKind::SessionLost,
                         "build a class path",
@@ -146,10 +146,9 @@ impl ClassPaths {
                     .context("snapshot", digest.short())
                     .hint("connect again")
                 })?;
-                let id = session.id.clone();
-                let label =
-                    Box::new(move |index: usize| format!("session {id}/root {index}")) as Box<dyn Fn(usize) -> String>;
-                ((*manifest).clone(), label, true)
+                let (id, manifest) = (session.id.clone(), snapshot.manifest.clone());
+                let label = Box::new(move |index: usize| format!("session {id}/{}", snapshot.name(index)));
+                (manifest, label as Box<dyn Fn(usize) -> String>, true)
             }
         };
         for (index, root) in self.store.roots(&manifest)?.into_iter().enumerate() {

@@ -15,13 +15,30 @@ use crate::session::Session;
 
 type Waiting = Box<dyn FnOnce(Result<()>) + Send>;
 
+/// A manifest that a session has announced, with the names of its roots.
+pub(crate) struct Snapshot {
+    pub(crate) manifest: Manifest,
+    names: Vec<String>,
+}
+
+impl Snapshot {
+    /// The name of a root, for messages: of a stranger, so that only its plain characters are taken.
+    pub(crate) fn name(&self, root: usize) -> String {
+        let plain = |c: &char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+        match self.names.get(root).map(|name| name.chars().filter(plain).take(128).collect::<String>()) {
+            Some(name) if !name.is_empty() => name,
+            _ => format!("root-{root}"),
+        }
+    }
+}
+
 /// What a session has promised, and what it still owes.
 #[derive(Default)]
 pub(crate) struct SessionCode(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    snapshots: HashMap<Digest, Arc<Manifest>>,
+    snapshots: HashMap<Digest, Arc<Snapshot>>,
     complete: HashSet<u64>,
     waiting: HashMap<u64, Vec<Waiting>>,
     requests: HashMap<u64, oneshot::Sender<Result<()>>>,
@@ -29,8 +46,8 @@ struct State {
 }
 
 impl SessionCode {
-    /// The manifest of a snapshot that this session has announced.
-    pub(crate) fn snapshot(&self, digest: &Digest) -> Option<Arc<Manifest>> {
+    /// A snapshot that this session has announced.
+    pub(crate) fn snapshot(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
         self.0.lock().snapshots.get(digest).cloned()
     }
 
@@ -52,10 +69,10 @@ impl SessionCode {
     }
 
     /// The code of an offer is whole: tasks that wait for it begin.
-    pub(crate) fn complete(&self, offer_id: u64, manifest: Manifest) {
+    pub(crate) fn complete(&self, offer_id: u64, manifest: Manifest, names: Vec<String>) {
         let waiting = {
             let mut state = self.0.lock();
-            state.snapshots.entry(manifest.digest()).or_insert_with(|| Arc::new(manifest));
+            state.snapshots.entry(manifest.digest()).or_insert_with(|| Arc::new(Snapshot { manifest, names }));
             state.complete.insert(offer_id);
             state.waiting.remove(&offer_id)
         };

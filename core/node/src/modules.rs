@@ -150,7 +150,7 @@ async fn receive_offer(
         let check = manifest.clone();
         let whole = tokio::task::spawn_blocking(move || store.roots(&check).map(|_| ()));
         whole.await.map_err(|error| Error::internal("receive code", error.to_string()))??;
-        session.code.complete(offer.offer_id, manifest);
+        session.code.complete(offer.offer_id, manifest, offer.names.clone());
     }
     answer(answers, send_code_response::Message::Done(received)).await
 }

@@ -36,6 +36,7 @@ pub(super) fn offer(
         snapshot: Bytes::copy_from_slice(snapshot.digest.as_bytes()),
         roots: concatenate(&snapshot.manifest.roots),
         entries: concatenate(entries),
+        names: snapshot.names(),
         request_id: 0,
     };
     let (sender, mut answers) = wait(open(session, message))?;

@@ -72,6 +72,11 @@ impl Snapshot {
         Ok(Self::of(roots.into_iter().map(|(_, root)| root).collect()))
     }
 
+    /// What the node calls the roots in messages.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.roots.iter().map(|root| root.name.clone()).collect()
+    }
+
     /// The digests of what `start` needs, in the order in which it is found.
     pub(crate) fn closure(&self, kind: RootKind, start: &[String]) -> Vec<Digest> {
         let found = match kind {

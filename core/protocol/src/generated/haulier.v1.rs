@@ -628,6 +628,9 @@ pub struct CodeOffer {
     /// Digests of the entries of the closure, concatenated.
     #[prost(bytes = "bytes", tag = "5")]
     pub entries: ::prost::bytes::Bytes,
+    /// One name for each root, for messages and code sources: "classes", "commons-text-1.12.0.jar". May be left out.
+    #[prost(string, repeated, tag = "7")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Not 0: this is the answer to CodeRequest.request_id; `snapshot` and `roots` are empty, the pack follows at once.
     #[prost(uint64, tag = "6")]
     pub request_id: u64,

@@ -12,7 +12,7 @@ use haulier_node::{Node, NodeBuilder};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
-    process::{Pid, PidfdFlags, getppid, pidfd_open},
+    process::{DumpableBehavior, Pid, PidfdFlags, getppid, pidfd_open, set_dumpable_behavior},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -36,6 +36,11 @@ pub(crate) fn run(arguments: Box<NodeArguments>) -> ExitCode {
         .init();
     // Taken before anything else, so that a parent that ends early is noticed.
     let parent = getppid();
+    // The node holds tokens and the code of all its clients: no other process of this user reads its memory. What it
+    // starts becomes readable again when it executes another program.
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "other processes of this user can read the node's memory");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("haulier-node").build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(serve(*arguments, parent)),

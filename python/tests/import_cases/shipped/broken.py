@@ -1,0 +1,3 @@
+"""Cannot be imported."""
+
+import absent_from_everywhere  # noqa: F401

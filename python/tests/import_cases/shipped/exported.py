@@ -1,0 +1,5 @@
+"""Says what a star takes."""
+
+__all__ = ["visible"]
+visible = "visible"
+hidden = "hidden"

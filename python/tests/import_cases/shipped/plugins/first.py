@@ -1,0 +1,3 @@
+"""A plugin."""
+
+NAME = "first"

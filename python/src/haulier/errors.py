@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Literal
 Retry = Literal["never", "later", "now"]
 
 _PICKLE = 3
+# Entry points that stand for a callable that travels.
+_OWN_TASK = "run haulier_worker."
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,8 @@ NativeError = tuple[str, Retry, str, str, Sequence[tuple[str, str]], str, tuple[
 def from_native(fields: NativeError) -> BaseException:
     """Make the exception to raise: one of the classes above, or what the task itself raised."""
     kind, retry, operation, message, context, hint, failure = fields
+    if operation.startswith(_OWN_TASK):
+        operation = "run a Python callable"
     remote = None
     if failure is not None:
         language, type_name, text, trace, codec, payload = failure

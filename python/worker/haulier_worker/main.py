@@ -2,16 +2,11 @@
 
 import atexit
 import contextlib
-import importlib.metadata  # noqa: F401  imported before the fork, so that slots need not
-import importlib.resources  # noqa: F401
+import importlib
 import os
-import platform
-import random  # noqa: F401  seeds itself after a fork
 import signal
 import sys
-import tempfile
 import types
-import typing  # noqa: F401
 
 import cloudpickle
 
@@ -19,6 +14,9 @@ from haulier_worker import _native, cancel, runner
 from haulier_worker.class_path import BroughtFinder
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# What tasks often import. The first slot does not wait for it; the next ones have it.
+_WARM = ("asyncio", "dataclasses", "importlib.metadata", "importlib.resources", "json", "logging", "random", "typing")
 
 
 def zygote():
@@ -35,12 +33,19 @@ def zygote():
         if pid == 0:
             _serve(request)
         own.forked(request, pid)
+        _warm_up()
+
+
+def _warm_up():
+    """Import what is often needed, once, while the first slot begins to work."""
+    for name in _WARM:
+        importlib.import_module(name)
 
 
 def _hello():
     version = sys.version_info
     return (
-        platform.python_version(),
+        sys.version.partition(" ")[0],
         [
             f"{sys.implementation.name}-{version.major}.{version.minor}",
             f"cloudpickle-{cloudpickle.__version__.partition('.')[0]}",
@@ -70,7 +75,7 @@ def _serve(request):
 
 def _settle(temp_dir):
     """Make the interpreter this slot's own: its output, its temporary folder, its random numbers, its main module."""
-    os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = temp_dir
+    os.environ["TMPDIR"] = os.environ["HOME"] = temp_dir
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
     if "numpy" in sys.modules:

@@ -1,7 +1,5 @@
 """Runs one task after the other, in the main thread of a slot process."""
 
-import asyncio
-import difflib
 import functools
 import importlib
 import inspect
@@ -39,6 +37,8 @@ class Runner:
             try:
                 result = function(*args, **kwargs)
                 if inspect.iscoroutine(result):
+                    import asyncio
+
                     result = asyncio.run(result)
             except TaskCanceled:
                 raise
@@ -111,6 +111,8 @@ class Runner:
         return WorkerError(kind, message, hint, [("name", name), *context])
 
     def _no_such_member(self, module_name, owner, name):
+        import difflib
+
         near = difflib.get_close_matches(name, [known for known in dir(owner) if not known.startswith("_")])
         place = getattr(sys.modules.get(module_name), "__file__", None)
         message = f"{module_name} has no '{name}'"

@@ -4,7 +4,6 @@ import io.haulier.api.RemoteCallable;
 import io.haulier.api.RemoteRunnable;
 import io.haulier.api.Task;
 import io.haulier.api.internal.TaskCall;
-import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -237,7 +236,7 @@ final class SessionExecutor implements RemoteExecutor {
         if (shutdown) {
             throw new RejectedExecutionException("the executor was shut down");
         }
-        if (!(task instanceof Serializable) && task.getClass().getName().startsWith("java.util.concurrent.")) {
+        if (task.getClass().getName().startsWith("java.util.concurrent.")) {
             throw new RejectedExecutionException(task.getClass().getName()
                     + " cannot travel; submit the callable itself: executor.submit(callable) gives a CompletableFuture");
         }

@@ -181,6 +181,36 @@ def test_ctrl_c_ends_a_wait(project):
     assert project.python("main.py") == "interrupted"
 
 
+def test_ctrl_c_loses_no_result(project):
+    project.write(
+        main="""
+        import os, signal, haulier
+        cluster = haulier.connect(os.environ["HAULIER_ADDRESS"])
+        pool = cluster.executor()
+        interrupted = 0
+        def interrupt(number, frame):
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGALRM, interrupt)
+        for round in range(300):
+            futures = [pool.submit(pow, 2, value) for value in range(30)]
+            left = list(futures)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0002 + round * 1e-5)
+                while left:
+                    left[-1].result(timeout=30)
+                    left.pop()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            assert [future.result(timeout=30) for future in futures] == [2**value for value in range(30)]
+        assert interrupted > 3, interrupted
+        print("all there")
+        cluster.close()
+        """
+    )
+    assert project.python("main.py") == "all there"
+
+
 def test_an_open_connection_does_not_hold_the_interpreter(project):
     project.write(
         main="""

@@ -15,6 +15,7 @@ use std::{
 
 use haulier::{NodeOutcome, Output, Result};
 use pyo3::{
+    intern,
     prelude::*,
     types::{PyBytes, PyList, PyTuple},
 };
@@ -41,7 +42,7 @@ pub(crate) struct Finished {
 #[pyclass(frozen, module = "haulier._native")]
 pub(crate) struct Completions {
     queue: Arc<Queue>,
-    complete: Py<PyAny>,
+    take: Py<PyAny>,
     thread: Mutex<Option<JoinHandle<()>>>,
     process: u32,
 }
@@ -60,6 +61,8 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     finished: Vec<Finished>,
+    /// What leaders have left to the thread.
+    left: Vec<Py<PyList>>,
     /// As soon as there are so many, whoever gathers them takes them; 0: nobody gathers.
     wanted: usize,
     /// A thread of Python waits, and takes what comes.
@@ -70,21 +73,26 @@ struct State {
 #[pymethods]
 impl Completions {
     #[new]
-    fn new(py: Python<'_>, complete: Py<PyAny>) -> PyResult<Self> {
+    fn new(complete: Py<PyAny>, take: Py<PyAny>) -> PyResult<Self> {
         let queue = Arc::new(Queue::default());
         let thread = std::thread::Builder::new().name("haulier-results".to_owned()).spawn({
-            let (queue, complete) = (queue.clone(), complete.clone_ref(py));
+            let queue = queue.clone();
             move || queue.serve(&complete)
         })?;
-        Ok(Self { queue, complete, thread: Mutex::new(Some(thread)), process: std::process::id() })
+        Ok(Self { queue, take, thread: Mutex::new(Some(thread)), process: std::process::id() })
     }
 
     /// Takes results on this thread for at most that many seconds, or until some have come. False: another thread does.
     fn lead(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
         let patience = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let Some(batch) = py.detach(|| self.queue.lead(patience)) else { return Ok(false) };
-        deliver(py, batch, &self.complete)?;
-        Ok(true)
+        let list = to_list(py, batch)?;
+        let taken = if list.is_empty() { Ok(()) } else { self.take.call1(py, (&list,)).map(drop) };
+        if !list.is_empty() {
+            // What is more than a leader may do, or what Ctrl-C has interrupted.
+            self.queue.leave(list.unbind());
+        }
+        taken.map(|()| true)
     }
 
     fn stop(&self, py: Python<'_>) {
@@ -110,6 +118,12 @@ impl Completions {
 }
 
 impl Queue {
+    fn leave(&self, list: Py<PyList>) {
+        let mut state = self.lock();
+        state.left.push(list);
+        self.ready.notify_one();
+    }
+
     /// A task is submitted; its end will be pushed.
     pub(crate) fn expect(&self) {
         self.pending.fetch_add(1, Ordering::Relaxed);
@@ -164,9 +178,16 @@ impl Queue {
         while self.wait() {
             let alive = Python::try_attach(|py| {
                 // What came while this thread waited for the interpreter comes along.
-                let batch = mem::take(&mut self.lock().finished);
-                if let Err(error) = deliver(py, batch, complete) {
-                    error.write_unraisable(py, Some(complete.bind(py)));
+                let (batch, left) = {
+                    let mut state = self.lock();
+                    (mem::take(&mut state.finished), mem::take(&mut state.left))
+                };
+                for list in left {
+                    deliver(py, list.bind(py), complete);
+                }
+                match to_list(py, batch) {
+                    Ok(list) => deliver(py, &list, complete),
+                    Err(error) => error.write_unraisable(py, None),
                 }
             });
             if alive.is_none() {
@@ -177,10 +198,10 @@ impl Queue {
 
     fn wait(&self) -> bool {
         let mut state = self.lock();
-        while state.finished.is_empty() && !state.stopped {
+        while state.finished.is_empty() && state.left.is_empty() && !state.stopped {
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if !state.led {
+        if !state.led && state.left.is_empty() {
             state = self.gather(state, &self.ready);
         }
         !state.stopped
@@ -191,17 +212,25 @@ impl Queue {
     }
 }
 
-fn deliver(py: Python<'_>, batch: Vec<Finished>, complete: &Py<PyAny>) -> PyResult<()> {
-    if batch.is_empty() {
-        return Ok(()); // a leader was faster
-    }
+fn to_list(py: Python<'_>, batch: Vec<Finished>) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
-    for finished in batch {
+    // They are taken from the end.
+    for finished in batch.into_iter().rev() {
         let (codec, payload) = convert(py, finished.result, finished.broadcast)?;
         list.append((finished.token, codec, payload))?;
     }
-    complete.call1(py, (list,))?;
-    Ok(())
+    Ok(list)
+}
+
+/// Delivers what `complete` takes from the list. One result that it fails with does not stop the others.
+fn deliver(py: Python<'_>, list: &Bound<'_, PyList>, complete: &Py<PyAny>) {
+    while !list.is_empty() {
+        let Err(error) = complete.call1(py, (list,)) else { return };
+        error.write_unraisable(py, Some(complete.bind(py)));
+        if list.del_item(list.len().saturating_sub(1)).is_err() {
+            return;
+        }
+    }
 }
 
 fn convert(py: Python<'_>, result: Result<Vec<NodeOutcome>>, broadcast: bool) -> PyResult<(i32, Bound<'_, PyAny>)> {
@@ -231,4 +260,39 @@ fn output(py: Python<'_>, result: Result<Output>) -> PyResult<(i32, Bound<'_, Py
 
 fn failed<'py>(py: Python<'py>, error: &haulier::Error) -> PyResult<(i32, Bound<'py, PyAny>)> {
     Ok((FAILED, errors::fields(py, error).map(Bound::<PyTuple>::into_any)?))
+}
+
+/// Ends a future of `concurrent.futures` in one step that no signal handler can interrupt. False: somebody waits for it,
+/// has a callback, holds its lock, or it has ended already; nothing was changed then.
+#[pyfunction]
+pub(crate) fn finish(future: &Bound<'_, PyAny>, value: Bound<'_, PyAny>, error: Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = future.py();
+    let condition = future.getattr(intern!(py, "_condition"))?;
+    // Both are methods of the lock itself, so no code of Python runs until the lock is free again.
+    if !condition.call_method1(intern!(py, "acquire"), (false,))?.is_truthy()? {
+        return Ok(false);
+    }
+    let finished = end_unwatched(future, &condition, value, error);
+    condition.call_method0(intern!(py, "release"))?;
+    finished
+}
+
+fn end_unwatched<'py>(
+    future: &Bound<'py, PyAny>,
+    condition: &Bound<'py, PyAny>,
+    value: Bound<'py, PyAny>,
+    error: Bound<'py, PyAny>,
+) -> PyResult<bool> {
+    let py = future.py();
+    let pending = future.getattr(intern!(py, "_state"))?.eq(intern!(py, "PENDING"))?;
+    let watched = !future.getattr(intern!(py, "_waiters"))?.is_empty()?
+        || !future.getattr(intern!(py, "_done_callbacks"))?.is_empty()?
+        || !condition.getattr(intern!(py, "_waiters"))?.is_empty()?;
+    if !pending || watched {
+        return Ok(false);
+    }
+    future.setattr(intern!(py, "_result"), value)?;
+    future.setattr(intern!(py, "_exception"), error)?;
+    future.setattr(intern!(py, "_state"), intern!(py, "FINISHED"))?;
+    Ok(true)
 }

@@ -22,6 +22,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<worker::ForkRequest>()?;
     module.add_class::<worker::Worker>()?;
     module.add_class::<worker::Zygote>()?;
+    module.add_function(wrap_pyfunction!(completions::finish, module)?)?;
     module.add_function(wrap_pyfunction!(values::encode_arguments, module)?)?;
     module.add_function(wrap_pyfunction!(values::decode_arguments, module)?)?;
     module.add_function(wrap_pyfunction!(values::encode_value, module)?)?;

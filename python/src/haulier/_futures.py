@@ -58,9 +58,11 @@ class TaskFuture(Future[Any]):
         """Cancel the task: what had not begun is removed, what runs is interrupted. False if it has ended."""
         if not super().cancel():
             return False
-        owner = self.__dict__.pop("_owner", None)
+        with self._condition:
+            owner, self._owner = self._owner, None
+            if self._state == "CANCELLED":
+                self.set_running_or_notify_cancel()  # nothing else will
         if owner is not None:
-            self.set_running_or_notify_cancel()
             owner.cancel(self)
         return True
 
@@ -174,6 +176,14 @@ class Dispatcher:
             self._send_waiting()
         self._look_whether_idle()
 
+    def forget(self, future: TaskFuture) -> bool:
+        """Do the same in one step, if that is enough."""
+        if self._limit is not None or self._idle is not None:
+            return False
+        self._pending.discard(future)
+        self._look_whether_idle()  # somebody may have begun to wait in this moment
+        return True
+
     def _look_whether_idle(self) -> None:
         if self._idle is not None and not self._pending and not self._waiting:
             self._idle.set()
@@ -216,13 +226,30 @@ def failed(error: BaseException) -> TaskFuture:
 
 
 def complete(batch: list[tuple[tuple[TaskFuture, Dispatcher], int, Any]]) -> None:
-    """Take the results that have arrived; called by the native module, on a thread of its own."""
-    batch.reverse()
+    """Take the results out of ``batch``, the last one first; called on a thread of its own, which has no signals."""
     while batch:
-        (future, owner), codec, payload = batch.pop()
+        (future, owner), codec, payload = batch[-1]
         value, error = _decode_all(payload) if codec == _BROADCAST else _decode(codec, payload)
         _end_with(future, value, error)
         owner.ended(future)
+        batch.pop()
+        del future, owner, payload
+        value = error = None
+
+
+def take(batch: list[tuple[tuple[TaskFuture, Dispatcher], int, Any]]) -> None:
+    """Take results out of ``batch``, the last one first, on a thread that waits for one of them.
+
+    It may be the main thread, where Ctrl-C can raise between any two steps: what needs more than one step after the
+    other is left for ``complete``, and a result that was taken may come there again.
+    """
+    for index in range(len(batch) - 1, -1, -1):
+        (future, owner), codec, payload = batch[index]
+        if codec == _BROADCAST or not owner.forget(future):
+            continue
+        value, error = _decode(codec, payload)
+        if _native.finish(future, value, error):
+            del batch[index]
         del future, owner, payload
         value = error = None
 
@@ -237,6 +264,8 @@ def _decode(codec: int, payload: Any) -> tuple[Any, BaseException | None]:
             return None, errors.from_native(payload)
         return None, errors.ResultUnreadable("the result is serialized by Java", hint="return values, lists or maps")
     except BaseException as error:
+        if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+            raise  # Ctrl-C: it is read again on another thread
         unreadable = errors.ResultUnreadable(
             f"the result arrived but cannot be read here: {type(error).__name__}: {error}",
             operation="read a result",
@@ -252,15 +281,12 @@ def _decode_all(outcomes: list[tuple[str, int, Any]]) -> tuple[dict[str, Any], N
 
 
 def _end_with(future: TaskFuture, value: Any, error: BaseException | None) -> None:
-    if future.__dict__.pop("_owner", None) is None:
-        return  # it was cancelled before
-    try:
+    future._owner = None
+    with contextlib.suppress(InvalidStateError):  # it was cancelled, or has ended on another thread
         if error is None:
             future.set_result(value)
         else:
             future.set_exception(error)
-    except InvalidStateError:
-        future.set_running_or_notify_cancel()  # it is cancelled in this moment, by somebody who found no owner
 
 
 # What belongs to this process. A forked child gets its own: it has none of its parent's threads.
@@ -273,7 +299,7 @@ def completions() -> _native.Completions:
     """Return the thread that brings results, started with the first connection of the process."""
     global _completions
     if _completions is None:
-        _completions = _native.Completions(complete)
+        _completions = _native.Completions(complete, take)
     return _completions
 
 

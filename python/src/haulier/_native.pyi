@@ -1,6 +1,7 @@
 """The native half: converts and calls. Everything here raises the classes of ``haulier.errors``."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, final
 
 _UnitFields = tuple[str, str, str, str, int, int, int, float, str, tuple[str, ...]]
@@ -10,9 +11,14 @@ _NodeFields = tuple[str, str, str, dict[str, str], int, int, int, float]
 class Completions:
     """The thread that brings results to Python, many at a time."""
 
-    def __init__(self, complete: Callable[[list[tuple[Any, int, Any]]], None]) -> None:
+    def __init__(
+        self,
+        complete: Callable[[list[tuple[Any, int, Any]]], None],
+        take: Callable[[list[tuple[Any, int, Any]]], None],
+    ) -> None:
         """Start the thread; it calls ``complete`` with (token, codec, payload) of each task.
 
+        A thread that leads calls ``take`` with the same; what that leaves in the list goes to ``complete``.
         Codec -1: the payload is the fields of an error. Codec -2: a list of (node, codec, payload), of a broadcast.
         """
 
@@ -75,6 +81,9 @@ class Cluster:
     def nodes(self) -> list[_NodeFields]: ...
     def is_closed(self) -> bool: ...
     def close(self) -> None: ...
+
+def finish(future: Future[Any], value: object, error: BaseException | None) -> bool:
+    """End a future in one step that no signal can interrupt. False: somebody watches it, or it has ended."""
 
 def encode_arguments(args: tuple[Any, ...], exact: bool) -> bytes:
     """Encode arguments as values. ``TypeError`` or ``OverflowError`` names what is none.

@@ -19,7 +19,7 @@ use crate::{
     convert,
     failure::{Outcome, native},
     handles::Handles,
-    threads,
+    threads::Use,
 };
 
 type Texts<'local> = JObjectArray<'local, JString<'local>>;
@@ -31,6 +31,8 @@ static SCOPES: Handles<Arc<Scope>> = Handles::new("connection");
 struct Connection {
     cluster: Cluster,
     callbacks: Arc<Callbacks>,
+    /// The last field: the runtime may end only after all else of the connection.
+    _running: Use,
 }
 
 /// The code of one class loader, and the sets of classes that its tasks begin with.
@@ -53,7 +55,7 @@ extern "system" fn Java_io_haulier_client_Native_connect<'local>(
     java_version: JString<'local>,
 ) -> jlong {
     native(env, &class, |env| {
-        threads::prepare();
+        let running = Use::begin();
         let mut options = ConnectOptions::new(convert::text(env, &address)?)
             .mode(deployment_mode(mode)?)
             .language(Language::Java, convert::text(env, &java_version)?)
@@ -68,7 +70,7 @@ extern "system" fn Java_io_haulier_client_Native_connect<'local>(
         }
         let callbacks = Callbacks::new(env, &callbacks)?;
         let cluster = runtime::block_on(options.connect())??;
-        Ok(CONNECTIONS.open(Arc::new(Connection { cluster, callbacks })))
+        Ok(CONNECTIONS.open(Arc::new(Connection { cluster, callbacks, _running: running })))
     })
 }
 

@@ -1,17 +1,43 @@
 //! Threads of the client's runtime inside the JVM: attached when they start, as daemons, so that the JVM ends without
-//! waiting for them; detached when they end.
+//! waiting for them; detached when they end, which is when the last connection was closed.
 
-use std::{ffi::c_void, ptr};
+use std::{ffi::c_void, ptr, time::Duration};
 
-use haulier::runtime::{ThreadHooks, set_thread_hooks};
+use haulier::runtime::{self, ThreadHooks, set_thread_hooks};
 use jni::{
     JavaVM,
     sys::{JNI_VERSION_1_8, JavaVMAttachArgs},
 };
+use parking_lot::Mutex;
 
-/// To be called before the first connection, on a thread of the JVM.
-pub(crate) fn prepare() {
-    set_thread_hooks(ThreadHooks { start: attach, stop: detach });
+/// How long the last `close()` waits for the threads to end.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections that are open or being opened.
+static USES: Mutex<usize> = Mutex::new(0);
+
+/// Keeps the runtime running. With the last one its threads end: nothing of the core runs on in an application that
+/// has no connection.
+pub(crate) struct Use(());
+
+impl Use {
+    /// To be called before a connection is opened, on a thread of the JVM.
+    pub(crate) fn begin() -> Self {
+        set_thread_hooks(ThreadHooks { start: attach, stop: detach });
+        *USES.lock() += 1;
+        Self(())
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        // The lock is held until the threads have ended, so that a new connection cannot get the old runtime.
+        let mut uses = USES.lock();
+        *uses -= 1;
+        if *uses == 0 {
+            runtime::shutdown(END_TIMEOUT);
+        }
+    }
 }
 
 fn attach() {

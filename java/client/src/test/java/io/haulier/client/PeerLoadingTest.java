@@ -26,6 +26,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -195,6 +196,17 @@ class PeerLoadingTest {
             throw new IllegalStateException("everywhere");
         });
         failures.values().forEach(outcome -> assertInstanceOf(IllegalStateException.class, outcome.exception()));
+    }
+
+    @Test
+    void threadsOfTheCommonPoolSeeTheClassesOfTheTask() throws Exception {
+        String name = RemoteTasks.class.getName();
+        long seen = pool.submit(() -> IntStream.range(0, 1000)
+                        .parallel()
+                        .filter(number -> RemoteTasks.contextLoaderHas(name))
+                        .count())
+                .get();
+        assertEquals(1000, seen);
     }
 
     @Test

@@ -27,6 +27,15 @@ final class RemoteTasks {
         return text.toUpperCase(java.util.Locale.ROOT);
     }
 
+    static boolean contextLoaderHas(String name) {
+        try {
+            Class.forName(name, false, Thread.currentThread().getContextClassLoader());
+            return true;
+        } catch (ClassNotFoundException absent) {
+            return false;
+        }
+    }
+
     /** Tells a listener that it runs, then never ends by itself. */
     static Integer announce(int port, boolean deaf) throws IOException, InterruptedException {
         try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {

@@ -24,6 +24,10 @@ final class RunningTask implements TaskContext {
         this.loader = loader;
     }
 
+    TaskClassLoader loader() {
+        return loader;
+    }
+
     /** Asks the task to end, and interrupts it; false if it has ended. */
     synchronized boolean cancel() {
         if (ended) {

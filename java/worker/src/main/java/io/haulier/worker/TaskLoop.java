@@ -73,6 +73,19 @@ final class TaskLoop {
         loaders.release(identities);
     }
 
+    /** The loader of the tasks that run now; null if none runs or they have several. */
+    static ClassLoader loaderOfAll() {
+        ClassLoader common = null;
+        for (int slot = 0; slot < running.length(); slot++) {
+            RunningTask task = running.get(slot);
+            if (task != null && common != null && task.loader() != common) {
+                return null;
+            }
+            common = task == null ? common : task.loader();
+        }
+        return common;
+    }
+
     private static byte[] failed(Throwable thrown, TaskClassLoader loader, String task, boolean cancelled) {
         byte[] error = Failures.encode(thrown, loader, task, cancelled);
         byte[] answer = new byte[error.length + 1];

@@ -1,0 +1,37 @@
+package io.haulier.worker;
+
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.ForkJoinWorkerThread;
+
+/**
+ * Makes the threads of the common pool, which parallel streams and {@code CompletableFuture.supplyAsync} use. They
+ * belong to no task; their context class loader is that of the tasks that run, as long as these share one.
+ */
+public final class CommonPoolThreads implements ForkJoinPool.ForkJoinWorkerThreadFactory {
+    private static final String PROPERTY = "java.util.concurrent.ForkJoinPool.common.threadFactory";
+
+    /** Called by the JVM, once. */
+    public CommonPoolThreads() {}
+
+    /** To be called before anything uses the common pool. */
+    static void install() {
+        System.setProperty(PROPERTY, CommonPoolThreads.class.getName());
+    }
+
+    @Override
+    public ForkJoinWorkerThread newThread(ForkJoinPool pool) {
+        return new CommonPoolThread(pool);
+    }
+
+    private static final class CommonPoolThread extends ForkJoinWorkerThread {
+        CommonPoolThread(ForkJoinPool pool) {
+            super(pool);
+        }
+
+        @Override
+        public ClassLoader getContextClassLoader() {
+            ClassLoader ofTasks = TaskLoop.loaderOfAll();
+            return ofTasks == null ? super.getContextClassLoader() : ofTasks;
+        }
+    }
+}

@@ -18,6 +18,7 @@ mod cluster;
 mod code;
 mod control;
 mod deployments;
+mod housekeeping;
 mod identity;
 mod modules;
 mod options;

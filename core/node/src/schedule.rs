@@ -3,6 +3,7 @@
 //! One lock guards the state; nothing waits and nothing is sent while it is held.
 
 mod clock;
+mod frame;
 mod inventory;
 mod loss;
 
@@ -16,16 +17,16 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use haulier_model::{Error, ErrorKind, Language, Result};
 use haulier_protocol::v1;
 use haulier_worker::{Loss, Worker, WorkerId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use self::frame::{frame, unmet};
 use crate::{
     pool::{Pool, PoolWorker},
-    run::{Payload, PoolKey, Run, StopReason},
+    run::{PoolKey, Run, StopReason},
     server::NodeCore,
 };
 
@@ -62,6 +63,16 @@ struct Stop {
     reason: StopReason,
     answered: bool,
     ended: Arc<Notify>,
+}
+
+impl State {
+    /// Deadlines of tasks that have ended stay until they pass or are many: then all of them go at once.
+    fn forget_old_deadlines(&mut self) {
+        if self.deadlines.len() > 2 * self.runs.len() + 1024 {
+            let runs = &self.runs;
+            self.deadlines.retain(|Reverse((_, id))| runs.contains_key(id));
+        }
+    }
 }
 
 /// What to do after the lock is released.
@@ -105,6 +116,7 @@ impl Scheduler {
             }
             if let Some(deadline) = run.deadline {
                 let first = state.deadlines.peek().is_none_or(|Reverse((at, _))| deadline < *at);
+                state.forget_old_deadlines();
                 state.deadlines.push(Reverse((deadline, run.id)));
                 if first {
                     self.deadlines.notify_one();
@@ -348,45 +360,4 @@ impl Scheduler {
         let worker = state.pools.get_mut(&key).and_then(|pool| pool.worker(worker));
         worker.is_some_and(|worker| worker.in_flight().any(|id| id != run))
     }
-}
-
-/// What the payload needs and the worker does not have: said before the worker sees a byte.
-fn unmet(worker: &Worker, run: &Run) -> Option<Error> {
-    let has = &worker.hello().capabilities;
-    let missing = run.requires.iter().find(|required| !has.contains(required))?;
-    let kind = missing.split('-').next().unwrap_or_default();
-    let instead =
-        has.iter().find(|capability| capability.starts_with(kind)).map_or("nothing of that kind", String::as_str);
-    Some(
-        run.error(ErrorKind::Incompatible, format!("the task needs {missing}; the worker has {instead}"))
-            .hint("use the same minor version of Python on both sides, or put the function into a module of its own"),
-    )
-}
-
-fn frame(node: &NodeCore, run: &Run) -> v1::TaskFrame {
-    let remaining = run.deadline.map_or(0, |at| at.saturating_duration_since(Instant::now()).as_millis().max(1) as u64);
-    let mut frame = v1::TaskFrame {
-        task_id: run.id,
-        loader: run.placement.loader.clone(),
-        class_path: Bytes::copy_from_slice(run.class_path().as_bytes()),
-        entry_point: run.entry_point.clone(),
-        codec: run.codec,
-        deadline_ms: remaining,
-        result_codecs: run.result_codecs.clone(),
-        isolated: run.placement.isolated,
-        inline_limit: crate::payloads::FRAME_LIMIT,
-        ..Default::default()
-    };
-    match &run.payload {
-        Payload::Inline(bytes) => frame.payload = bytes.clone(),
-        Payload::Stored(stored) => match &**stored {
-            crate::payloads::StoredPayload::Memory(bytes) => frame.payload = bytes.clone(),
-            crate::payloads::StoredPayload::File { path, size } => {
-                frame.payload_path = path.display().to_string();
-                frame.payload_size = *size;
-            }
-        },
-    }
-    frame.result_path = node.payloads.result_path(run.id).display().to_string();
-    frame
 }

@@ -34,6 +34,7 @@ use crate::{
     cluster::Cluster,
     control::Tasks,
     deployments::Deployments,
+    housekeeping,
     identity::{Identity, Tokens},
     modules::Modules,
     options::{Limits, NodeBuilder},
@@ -47,8 +48,6 @@ use crate::{
 
 /// Payloads up to this size travel on the control stream, in bytes.
 pub(crate) const INLINE_LIMIT: usize = 64 * 1024;
-/// How often the node looks for workers that have nothing to do.
-const HOUSEKEEPING: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// What the parts of a node share.
@@ -138,7 +137,7 @@ pub(crate) async fn start(options: NodeBuilder) -> Result<Node> {
     let stop = CancellationToken::new();
     tokio::spawn(stop.clone().run_until_cancelled_owned(core.scheduler.clone().balance()));
     tokio::spawn(stop.clone().run_until_cancelled_owned(core.scheduler.clone().watch_deadlines()));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping(Arc::downgrade(&core), released)));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(Arc::downgrade(&core), released)));
     let serving = serve(&core, &options, listener, stop.clone())?;
     tracing::info!(node = core.name, %address, "serving");
     Ok(Node { core, address, stop, serving })
@@ -233,25 +232,6 @@ fn serve(
             tracing::error!(%error, "the server ended");
         }
     }))
-}
-
-/// Ends workers that have nothing to do, and removes units that nobody uses any more.
-async fn housekeeping(node: std::sync::Weak<NodeCore>, mut released: mpsc::UnboundedReceiver<UnitRecord>) {
-    let mut tick = tokio::time::interval(HOUSEKEEPING);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {
-                let Some(node) = node.upgrade() else { return };
-                for worker in node.scheduler.retire(node.limits.idle, &[]) {
-                    worker.stop(Duration::from_secs(1)).await;
-                }
-            }
-            record = released.recv() => {
-                let (Some(node), Some(record)) = (node.upgrade(), record) else { return };
-                node.remove_if_unused(record).await;
-            }
-        }
-    }
 }
 
 /// Starts a worker of the client's language, so that its first task finds one.

@@ -1,0 +1,62 @@
+//! What a node does now and then: ends idle workers, kills those that do not answer, removes units that nobody uses.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use haulier_store::UnitRecord;
+use haulier_worker::{Worker, WorkerId};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::server::NodeCore;
+
+/// How often the node looks.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// A worker that does not answer so many times in a row is taken for dead.
+const SILENCES: u32 = 3;
+
+/// Ends workers that have nothing to do, and removes units that nobody uses any more.
+pub(crate) async fn run(node: Weak<NodeCore>, mut released: mpsc::UnboundedReceiver<UnitRecord>) {
+    let mut tick = tokio::time::interval(HOUSEKEEPING);
+    let silent = Arc::new(Mutex::new(HashMap::new()));
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {
+                let Some(node) = node.upgrade() else { return };
+                for worker in node.scheduler.retire(node.limits.idle, &[]) {
+                    worker.stop(Duration::from_secs(1)).await;
+                }
+                for worker in node.scheduler.workers() {
+                    tokio::spawn(listen(worker, silent.clone()));
+                }
+            }
+            record = released.recv() => {
+                let (Some(node), Some(record)) = (node.upgrade(), record) else { return };
+                node.remove_if_unused(record).await;
+            }
+        }
+    }
+}
+
+/// Kills a worker whose process does not answer any more, though no task can keep it from answering: it is stopped, or
+/// the machine gives it no time.
+async fn listen(worker: Arc<Worker>, silent: Arc<Mutex<HashMap<WorkerId, u32>>>) {
+    if worker.responds().await || worker.is_lost() {
+        silent.lock().remove(&worker.id());
+        return;
+    }
+    let times = {
+        let mut silent = silent.lock();
+        let times = silent.entry(worker.id()).or_insert(0);
+        *times += 1;
+        *times
+    };
+    if times >= SILENCES {
+        tracing::warn!(worker = %worker.id(), "killing a worker that does not answer");
+        silent.lock().remove(&worker.id());
+        worker.kill();
+    }
+}

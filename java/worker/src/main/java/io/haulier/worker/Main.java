@@ -25,7 +25,7 @@ public final class Main {
     }
 
     private static void serve(int control, int slots) throws InterruptedException {
-        CommonPoolThreads.install();
+        ForkJoinThreads.install();
         System.load(System.getProperty("haulier.native"));
         String version = System.getProperty("java.version");
         long worker = Native.connect(control, version, new String[] {"java-" + Runtime.version().feature()});

@@ -7,24 +7,24 @@ import java.util.concurrent.ForkJoinWorkerThread;
  * Makes the threads of the common pool, which parallel streams and {@code CompletableFuture.supplyAsync} use. They
  * belong to no task; their context class loader is that of the tasks that run, as long as these share one.
  */
-public final class CommonPoolThreads implements ForkJoinPool.ForkJoinWorkerThreadFactory {
+public final class ForkJoinThreads implements ForkJoinPool.ForkJoinWorkerThreadFactory {
     private static final String PROPERTY = "java.util.concurrent.ForkJoinPool.common.threadFactory";
 
     /** Called by the JVM, once. */
-    public CommonPoolThreads() {}
+    public ForkJoinThreads() {}
 
     /** To be called before anything uses the common pool. */
     static void install() {
-        System.setProperty(PROPERTY, CommonPoolThreads.class.getName());
+        System.setProperty(PROPERTY, ForkJoinThreads.class.getName());
     }
 
     @Override
     public ForkJoinWorkerThread newThread(ForkJoinPool pool) {
-        return new CommonPoolThread(pool);
+        return new ForkJoinThread(pool);
     }
 
-    private static final class CommonPoolThread extends ForkJoinWorkerThread {
-        CommonPoolThread(ForkJoinPool pool) {
+    private static final class ForkJoinThread extends ForkJoinWorkerThread {
+        ForkJoinThread(ForkJoinPool pool) {
             super(pool);
         }
 

@@ -23,7 +23,10 @@ use parking_lot::{Mutex, RwLock};
 
 pub(crate) use self::snapshot::Snapshot;
 use self::watch::Watch;
-use crate::{CodeReference, session::Session};
+use crate::{
+    CodeReference,
+    session::{Persistence, Session},
+};
 
 /// Older snapshots of a scope that a running task may still ask for; beyond them the answer is `SnapshotGone`.
 const KEPT_SNAPSHOTS: usize = 16;
@@ -139,16 +142,37 @@ impl Scope {
 
     fn prepare(&self, session: &Arc<Session>, start: &[String]) -> Result<CodeReference> {
         let _one_at_a_time = self.preparing.lock();
-        let (welcome, epoch) = crate::runtime::block_on(session.connected("send code"))??;
-        if !welcome.peer_loading {
-            return Err(peer_loading_is_off(&welcome.node));
-        }
+        let (_, epoch) = ready_for_code(session)?;
         // Another thread may have prepared the same.
         if let Some(reference) = self.warm(epoch, start) {
             return Ok(reference);
         }
         let changes = self.changes.load(Ordering::Acquire);
         let snapshot = self.snapshot(session, changes)?;
+        let mut persistence = Persistence::default();
+        loop {
+            let (welcome, epoch) = ready_for_code(session)?;
+            match self.announce(session, &welcome, epoch, &snapshot, start) {
+                Ok(reference) => {
+                    let mut warm = self.warm.write();
+                    warm.note(epoch, reference, start);
+                    self.changes_read.store(changes, Ordering::Release);
+                    return Ok(reference);
+                }
+                Err(error) => crate::runtime::block_on(persistence.after(session, error))??,
+            }
+        }
+    }
+
+    /// Offers what the session does not know: the snapshot, or entries of the closure.
+    fn announce(
+        &self,
+        session: &Arc<Session>,
+        welcome: &v1::Welcome,
+        epoch: u64,
+        snapshot: &Snapshot,
+        start: &[String],
+    ) -> Result<CodeReference> {
         if self.warm.read().epoch != epoch {
             self.offered.lock().clear();
         }
@@ -156,12 +180,9 @@ impl Scope {
         let announced = self.warm.read().announced(epoch, snapshot.digest);
         let reference = match announced {
             Some(reference) if new.is_empty() => reference,
-            _ => offer::offer(session, &welcome, &snapshot, &new)?,
+            _ => offer::offer(session, welcome, snapshot, &new)?,
         };
         self.offered.lock().extend(new);
-        let mut warm = self.warm.write();
-        warm.note(epoch, reference, start);
-        self.changes_read.store(changes, Ordering::Release);
         Ok(reference)
     }
 
@@ -200,6 +221,12 @@ impl std::fmt::Debug for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scope").field("kind", &self.kind).field("roots", &self.roots).finish_non_exhaustive()
     }
+}
+
+/// Waits for the session, on a thread that may: what the node said at its beginning, and its number.
+fn ready_for_code(session: &Session) -> Result<(v1::Welcome, u64)> {
+    let (welcome, epoch) = crate::runtime::block_on(session.connected("send code"))??;
+    if welcome.peer_loading { Ok((welcome, epoch)) } else { Err(peer_loading_is_off(&welcome.node)) }
 }
 
 fn peer_loading_is_off(node: &str) -> Error {

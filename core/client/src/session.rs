@@ -28,7 +28,7 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-pub(crate) use self::payload::client as data_client;
+pub(crate) use self::payload::{Persistence, client as data_client};
 use self::{
     state::{Phase, State, Submitted},
     task::Finished,

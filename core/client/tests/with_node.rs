@@ -290,3 +290,17 @@ fn peer_loading_can_be_off() {
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert!(error.to_string().contains("peer loading is off") && error.hint_text().contains("haulier deploy"));
 }
+
+#[test]
+fn code_survives_broken_connections() {
+    let node = node();
+    let proxy = Proxy::start(node.address()).unwrap();
+    let project = Project::new(&proxy.address());
+    for round in 1..=10 {
+        project.write("module.py", format!("TEXT = '{}'\ndef of():\n    return {round}\n", "x".repeat(200_000)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| proxy.cut());
+            assert_eq!(project.call("module:of").unwrap(), round.into());
+        });
+    }
+}

@@ -38,22 +38,26 @@ pub(crate) async fn open(session: &Arc<Session>, timeout: Duration) -> Result<In
         let mut client = TaskServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
         let refused = |status: tonic::Status| session.route.refused(&status, &operation);
         let mut inbound = client.connect(session.route.request(outbound)).await.map_err(refused)?.into_inner();
-        let first = inbound.message().await.map_err(refused)?;
-        let welcome = welcome(first, &operation)?;
+        let mut first = inbound.message().await.map_err(refused)?.unwrap_or_default();
+        let welcome = welcome(&mut first, &operation)?;
         if welcome.build_id != build_id() {
             tracing::warn!(node = welcome.build_id, client = build_id(), "node and client are of different builds");
         }
-        Ok((welcome, inbound))
+        Ok((welcome, first, inbound))
     };
     let answered = tokio::time::timeout(left, greeting).await;
-    let (welcome, inbound) = answered.unwrap_or_else(|_| {
+    let (welcome, first, inbound) = answered.unwrap_or_else(|_| {
         Err(Error::new(ErrorKind::Unavailable, &operation, format!("the node did not answer within {timeout:?}"))
             .hint("look at the node's log; is it a Haulier node?"))
     })?;
     let (finished, epoch) = session.update(|state| (state.welcomed(welcome), state.epoch()));
     session.publish(Status::Connected(epoch));
     complete(finished);
-    Ok(inbound)
+    // What a node says along with its welcome counts as well.
+    match take(session, first) {
+        None => Ok(inbound),
+        Some(goodbye) => Err(goodbye),
+    }
 }
 
 fn hello(options: &ConnectOptions) -> v1::ClientHello {
@@ -69,9 +73,8 @@ fn hello(options: &ConnectOptions) -> v1::ClientHello {
     }
 }
 
-fn welcome(first: Option<v1::ConnectResponse>, operation: &str) -> Result<v1::Welcome> {
-    let first = first.unwrap_or_default();
-    match (first.welcome, first.goodbye) {
+fn welcome(first: &mut v1::ConnectResponse, operation: &str) -> Result<v1::Welcome> {
+    match (first.welcome.take(), first.goodbye.take()) {
         (Some(welcome), None) => Ok(welcome),
         (_, Some(goodbye)) => Err(goodbye.into()),
         (None, None) => Err(Error::new(ErrorKind::Unavailable, operation, "the node ended the connection at once")
@@ -122,20 +125,26 @@ async fn read(session: &Arc<Session>, inbound: &mut Inbound) -> Error {
             Ok(None) => return Error::new(ErrorKind::Unavailable, "read results", "the node ended the stream"),
             Err(status) => return session.route.refused(&status, "read results"),
         };
-        let received = session.update(|state| state.receive(response, Instant::now()));
-        complete(received.finished);
-        for download in received.downloads {
-            session.runtime.spawn(payload::download(session.clone(), download));
-        }
-        for request in received.requests {
-            session.code.answer(session, request);
-        }
-        if let Some(goodbye) = received.goodbye {
-            let finished = session.update(|state| state.lost(&goodbye, &goodbye));
-            complete(finished);
+        if let Some(goodbye) = take(session, response) {
             return goodbye;
         }
     }
+}
+
+/// Does what a message asks for: why the session is over, if it says so.
+fn take(session: &Arc<Session>, response: v1::ConnectResponse) -> Option<Error> {
+    let received = session.update(|state| state.receive(response, Instant::now()));
+    complete(received.finished);
+    for download in received.downloads {
+        session.runtime.spawn(payload::download(session.clone(), download));
+    }
+    for request in received.requests {
+        session.code.answer(session, request);
+    }
+    let goodbye = received.goodbye?;
+    let finished = session.update(|state| state.lost(&goodbye, &goodbye));
+    complete(finished);
+    Some(goodbye)
 }
 
 /// Tries again until the stream stands. After the window everything unanswered fails, but the attempts go on, so that

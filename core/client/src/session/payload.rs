@@ -1,6 +1,9 @@
 //! Payloads that are too large for the control stream: each has a data stream of its own.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
@@ -12,8 +15,26 @@ use v1::module_service_client::ModuleServiceClient;
 use super::{Session, complete, state::Download};
 use crate::TaskId;
 
-/// A transfer that a broken connection ended is made once more.
-const ATTEMPTS: usize = 2;
+/// A transfer that a broken connection ended is made again after this pause.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a transfer is tried again.
+#[derive(Default)]
+pub(crate) struct Persistence {
+    failing_since: Option<Instant>,
+}
+
+impl Persistence {
+    /// Waits before the next attempt if `error` says that a connection broke; gives it back if it is to be believed.
+    pub(crate) async fn after(&mut self, session: &Session, error: Error) -> Result<()> {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if error.kind() != ErrorKind::Unavailable || since.elapsed() >= session.options.resume_window {
+            return Err(error);
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+}
 
 pub(crate) fn client(session: &Session) -> ModuleServiceClient<Channel> {
     ModuleServiceClient::new(session.data.clone()).max_decoding_message_size(MESSAGE_LIMIT)
@@ -30,24 +51,24 @@ async fn try_upload(session: &Session, task: TaskId, payload_id: u64, payload: &
     let operation = "send the arguments of a task";
     // The semaphore is never closed, so an error cannot come.
     let _permit = session.payloads.acquire().await;
-    for attempt in 1.. {
+    let mut persistence = Persistence::default();
+    let mut first_epoch = None;
+    loop {
         let (welcome, epoch) = session.connected(operation).await?;
         if !session.state.lock().has(task.0) {
             return Ok(());
         }
-        let header =
-            v1::UploadPayloadHeader { session_token: welcome.session_token, payload_id, size: payload.len() as u64 };
-        let messages = upload_messages(header, payload.clone());
-        let error = match client(session).upload_payload(session.route.request(stream::iter(messages))).await {
+        if *first_epoch.get_or_insert(epoch) != epoch {
+            return Err(gone(operation));
+        }
+        let size = payload.len() as u64;
+        let header = v1::UploadPayloadHeader { session_token: welcome.session_token, payload_id, size };
+        let messages = session.route.request(stream::iter(upload_messages(header, payload.clone())));
+        match client(session).upload_payload(messages).await {
             Ok(_) => return Ok(()),
-            Err(status) => session.route.refused(&status, operation),
-        };
-        let again = error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS;
-        if !again {
-            return Err(if session.epoch() == epoch { error } else { gone(operation) });
+            Err(status) => persistence.after(session, session.route.refused(&status, operation)).await?,
         }
     }
-    Ok(())
 }
 
 fn upload_messages(
@@ -87,18 +108,17 @@ async fn try_download(
 
 async fn fetch_again(session: &Session, epoch: u64, payload_id: u64, size: u64) -> Result<Bytes> {
     let operation = "fetch a result";
-    for attempt in 1.. {
+    let mut persistence = Persistence::default();
+    loop {
         let (welcome, current) = session.connected(operation).await?;
         if current != epoch {
-            break;
+            return Err(gone(operation));
         }
         match fetch(session, welcome.session_token, payload_id, size).await {
             Ok(payload) => return Ok(payload),
-            Err(error) if error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS => {}
-            Err(error) => return Err(error),
+            Err(error) => persistence.after(session, error).await?,
         }
     }
-    Err(gone(operation))
 }
 
 async fn fetch(session: &Session, session_token: Bytes, payload_id: u64, size: u64) -> Result<Bytes> {

@@ -25,15 +25,21 @@ fn content(number: u64, index: u64) -> Vec<u8> {
     format!("{number}/{index} ").repeat(2000).into_bytes()
 }
 
-fn put_unit(store: &Store, number: u64) -> Manifest {
-    let entries = (0..5).map(|index| {
-        let bytes = content(number, index);
-        let digest = store.put(&bytes).unwrap();
+/// Sends a unit in small pieces, so that a kill also falls between the halves of a record.
+fn send_unit(store: &Store, number: u64) -> Manifest {
+    let contents: Vec<Vec<u8>> = (0..5).map(|index| content(number, index)).collect();
+    let entries = contents.iter().enumerate().map(|(index, bytes)| {
         let path = haulier_model::EntryPath::new(&format!("entry-{index}")).unwrap();
-        Entry { path, digest, size: bytes.len() as u64, executable: false }
+        Entry { path, digest: Digest::of(bytes), size: bytes.len() as u64, executable: false }
     });
-    let root = Root { kind: RootKind::Jvm, entries: entries.collect() };
-    Manifest { roots: vec![store.put(&root.encode()).unwrap()] }
+    let root = Root { kind: RootKind::Jvm, entries: entries.collect() }.encode();
+    let mut receiver = store.receive().unwrap();
+    for bytes in contents.iter().chain([&root]) {
+        let record = [Digest::of(bytes).as_ref(), &(bytes.len() as u64).to_le_bytes(), bytes].concat();
+        record.chunks(4096).for_each(|chunk| receiver.write(chunk).unwrap());
+    }
+    receiver.finish(false).unwrap();
+    Manifest { roots: vec![Digest::of(&root)] }
 }
 
 /// The child: says what it is about to do, and what is done.
@@ -43,7 +49,7 @@ async fn work(folder: &Path) {
     let first = std::process::id() as u64 * 1000;
     for number in first..first + 1000 {
         let name = format!("unit-{}", number % 3);
-        let manifest = put_unit(&store, number);
+        let manifest = send_unit(&store, number);
         let digest = manifest.digest();
         println!("try {name} {digest}");
         let request = PublishRequest {
@@ -96,8 +102,9 @@ fn killed_at_any_instant() {
                 _ => {}
             }
         };
-        // The instant differs from round to round: after some lines, and a little later.
-        lines.by_ref().take(4 + round * 3 % 17).for_each(&mut note);
+        // The instant differs from round to round: after some lines, and a little later; there is no event to await.
+        // After no line, the kill falls into the start.
+        lines.by_ref().take(round * 7 % 23).for_each(&mut note);
         std::thread::sleep(Duration::from_micros((round as u64 * 977) % 9000));
         child.kill().unwrap();
         lines.for_each(&mut note);
@@ -110,6 +117,7 @@ fn killed_at_any_instant() {
 async fn check(folder: &Path, acknowledged: &mut HashMap<String, String>, tried: &HashMap<String, String>) {
     let store = open(folder).await;
     assert_eq!(std::fs::read_dir(folder.join("store/incoming")).unwrap().count(), 0, "half-written files stay");
+    assert_eq!(std::fs::read_dir(folder.join("store/damaged")).unwrap().count(), 0, "a pack in place was not whole");
     let mut present: HashMap<String, String> = HashMap::new();
     for record in store.list(None).await.unwrap() {
         assert_eq!(record.state, UnitState::Deployed);

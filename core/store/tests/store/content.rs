@@ -1,0 +1,190 @@
+//! Content by digest: packs however they are cut, what is wrong with them, and collection.
+
+use haulier_model::{Digest, ErrorKind};
+use haulier_pack::Limits;
+use haulier_store::{Received, Store};
+
+use crate::{Fixture, deploy, pack};
+
+const CONTENTS: [&[u8]; 4] = [b"first", b"", b"a third that is longer", &[7; 100_000]];
+
+fn receive(store: &Store, chunks: impl Iterator<Item = impl AsRef<[u8]>>) -> haulier_model::Result<Received> {
+    let mut receiver = store.receive()?;
+    for chunk in chunks {
+        receiver.write(chunk.as_ref())?;
+    }
+    receiver.finish(true)
+}
+
+fn assert_read(store: &Store, contents: &[&[u8]]) {
+    for bytes in contents {
+        assert_eq!(&*store.read(&Digest::of(bytes)).unwrap(), *bytes);
+    }
+}
+
+#[tokio::test]
+async fn packs_cut_anywhere_are_the_same() {
+    for size in [1, 7, 39, 40, 41, 4096, usize::MAX] {
+        let fixture = Fixture::new();
+        let store = fixture.open().await;
+        let bytes = pack(&CONTENTS);
+        let received = receive(&store, bytes.chunks(size.min(bytes.len()))).unwrap();
+        assert_eq!(received, Received { records: 4, bytes: 100_027, duplicates: 0 }, "chunks of {size}");
+        assert_read(&store, &CONTENTS);
+        assert_eq!((fixture.count("packs"), fixture.count("incoming")), (1, 0));
+        drop(store);
+        assert_read(&fixture.open().await, &CONTENTS);
+    }
+}
+
+#[tokio::test]
+async fn duplicates_are_counted_and_not_written() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let first = receive(&store, [pack(&[b"a", b"b", b"a"])].iter()).unwrap();
+    assert_eq!(first, Received { records: 3, bytes: 3, duplicates: 1 });
+    let again = receive(&store, [pack(&[b"b", b"a"])].iter()).unwrap();
+    assert_eq!(again, Received { records: 2, bytes: 2, duplicates: 2 });
+    assert_eq!(receive(&store, std::iter::empty::<&[u8]>()).unwrap(), Received::default());
+    assert_eq!(fixture.count("packs"), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_record_is_refused_also_as_a_duplicate() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    store.put(b"wrong").unwrap();
+    for present in [false, true] {
+        let mut wrong = pack(&[b"good", b"wrong", b"never reached"]);
+        let body = wrong.windows(5).position(|window| window == b"wrong").unwrap();
+        wrong[body] ^= 1;
+        if !present {
+            // The digest is changed too, so that nobody has it.
+            wrong[body - 40] ^= 1;
+        }
+        let mut receiver = store.receive().unwrap();
+        let error = receiver.write(&wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert_eq!(receiver.write(b"more").unwrap_err().to_string(), error.to_string(), "it stays failed");
+        assert!(receiver.finish(false).is_err());
+        assert!(store.contains(&Digest::of(b"good")) && !store.contains(&Digest::of(b"never reached")));
+    }
+    assert_eq!(fixture.count("incoming"), 0);
+}
+
+#[tokio::test]
+async fn a_broken_upload_resumes() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let bytes = pack(&CONTENTS);
+    let wanted = || CONTENTS.iter().map(|bytes| Digest::of(bytes));
+    let mut receiver = store.receive().unwrap();
+    receiver.write(&bytes[..bytes.len() - 1]).unwrap();
+    let error = receiver.finish(false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert_eq!(store.missing(wanted()), [Digest::of(CONTENTS[3])]);
+
+    let mut receiver = store.receive().unwrap();
+    receiver.write(&pack(&[CONTENTS[3]])[..1000]).unwrap();
+    drop(receiver);
+    assert_eq!((fixture.count("packs"), fixture.count("incoming")), (1, 0));
+    drop(store);
+
+    let store = fixture.open().await;
+    assert_eq!(store.missing(wanted().chain(wanted())), [Digest::of(CONTENTS[3])]);
+    receive(&store, [pack(&[CONTENTS[3]])].iter()).unwrap();
+    assert_eq!(store.missing(wanted()), []);
+}
+
+#[tokio::test]
+async fn limits_and_lies_about_sizes_are_refused() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let limits = Limits { entry_size: 10, ..Limits::default() };
+    let mut receiver = store.receive_within(&limits).unwrap();
+    assert_eq!(receiver.write(&pack(&[b"12345678901"])).unwrap_err().kind(), ErrorKind::ResourceExhausted);
+    let huge = [Digest::of(b"x").as_ref(), &u64::MAX.to_le_bytes(), b"x"].concat();
+    assert_eq!(receive(&store, [huge].iter()).unwrap_err().kind(), ErrorKind::ResourceExhausted);
+    assert_eq!((fixture.count("packs"), fixture.count("incoming")), (0, 0));
+}
+
+#[tokio::test]
+async fn large_uploads_become_several_packs() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let contents: Vec<Vec<u8>> = (0..9_u8).map(|index| vec![index; 8 << 20]).collect();
+    let records = contents.iter().map(|bytes| pack(&[bytes]));
+    assert_eq!(receive(&store, records).unwrap().records, 9);
+    assert_eq!(fixture.count("packs"), 2);
+    assert_read(&store, &contents.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_absent_is_not_found() {
+    let store = Fixture::new();
+    let store = store.open().await;
+    let absent = Digest::of(b"absent");
+    assert_eq!(store.read(&absent).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(store.manifest(&absent).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(store.locate(&absent).is_none() && !store.contains(&absent));
+}
+
+#[tokio::test]
+async fn a_collection_takes_what_nobody_names() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let unit = deploy(&store, "orders", "1.0", &[b"in a unit", &[3; 200_000]]).await.unwrap();
+    let [leased, live, unused] = [b"leased", b"living", b"unused"].map(|bytes| store.put(bytes).unwrap());
+    let lease = store.lease([leased]);
+    let mapped = store.read(&unused).unwrap();
+
+    let collected = store.collect(move |digest| *digest == live).await.unwrap();
+    assert_eq!(collected.packs, 1);
+    assert!(collected.bytes > 6);
+    assert_eq!(store.missing([leased, live, unused].into_iter()), [unused]);
+    assert_eq!(&*mapped, b"unused", "who reads it goes on");
+
+    drop(lease);
+    assert_eq!(store.collect(|_| false).await.unwrap().packs, 2);
+    crate::assert_whole(&store, &unit);
+    store.undeploy(&unit.id.clone().into()).await.unwrap();
+    assert_eq!(store.collect(|_| false).await.unwrap().packs, 0, "OBSOLETE units keep their content");
+    store.remove(&unit.id, unit.generation).await.unwrap();
+    assert_eq!(store.collect(|_| false).await.unwrap().packs, 2);
+    assert_eq!(fixture.count("packs"), 0);
+    drop(store);
+    assert_eq!(fixture.open().await.missing([unused].into_iter()), [unused]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn collections_and_deployments_at_once() {
+    let fixture = Fixture::new();
+    let store = fixture.open_with(haulier_store::Durability::Process).await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let collecting = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let mut packs = 0;
+            while stopped.try_recv().is_err() {
+                packs += store.collect(|_| false).await.unwrap().packs;
+            }
+            packs
+        }
+    });
+    let mut told = 0;
+    for number in 0..200_u32 {
+        let name = format!("unit-{number}");
+        match deploy(&store, &name, "1.0", &[&number.to_le_bytes(), b"shared by all"]).await {
+            Ok(record) => crate::assert_whole(&store, &record),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+                told += 1;
+            }
+        }
+    }
+    stop.send(()).unwrap();
+    collecting.await.unwrap();
+    let records = store.list(None).await.unwrap();
+    assert_eq!(records.len() + told, 200);
+    records.iter().for_each(|record| crate::assert_whole(&store, record));
+}

@@ -2,7 +2,6 @@
 //! values strictly. It knows no client and runs nothing.
 //!
 //! The data is the repository's own, so whatever is malformed in it panics.
-use std::path::Path;
 
 use haulier_model::Value;
 use toml::{Table, Value as Toml};
@@ -12,7 +11,7 @@ use toml::{Table, Value as Toml};
 /// # Panics
 /// If the data is malformed.
 pub fn cases() -> Vec<Table> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/cases");
+    let folder = crate::fixtures::repository().join("tests/conformance/cases");
     let mut paths: Vec<_> =
         std::fs::read_dir(folder).expect("cases").map(|entry| entry.expect("a case").path()).collect();
     paths.sort();

@@ -31,7 +31,8 @@ pub fn fixture(name: &str) -> PathBuf {
     path
 }
 
-fn repository() -> &'static Path {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.ancestors().nth(2).unwrap_or(manifest)
+/// Where cargo runs the test, which is not always where it was built: clones can share a target folder.
+pub(crate) fn repository() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&manifest).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
 }

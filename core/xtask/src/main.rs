@@ -5,6 +5,7 @@
 use std::{
     error::Error,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use clap::{Parser, Subcommand};
@@ -53,10 +54,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The root of the repository.
+/// The root of the repository: where cargo runs this, which is not always where it was built, because clones can share
+/// a target folder.
 fn repository() -> &'static Path {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.ancestors().nth(2).unwrap_or(manifest)
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        Path::new(&manifest).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
+    })
 }
 
 /// Where cargo builds: `CARGO_TARGET_DIR`, else `target` in the repository.

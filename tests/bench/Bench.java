@@ -1,12 +1,16 @@
 import io.haulier.client.Cluster;
 import io.haulier.client.Haulier;
 import io.haulier.client.RemoteExecutor;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Future;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Prints latency, throughput and cold code of Java tasks, against the node at HAULIER_ADDRESS. */
 public final class Bench {
@@ -61,9 +65,14 @@ public final class Bench {
         return count / ((System.nanoTime() - begun) / 1e9);
     }
 
+    /** Each set's task is loaded by name, so that nothing that was sent before refers to its classes. */
     private static void cold(RemoteExecutor pool) throws Exception {
-        List<Callable<Integer>> sets = List.of(new Set0(), new Set1(), new Set2(), new Set3(), new Set4());
+        List<Callable<Integer>> sets = new ArrayList<>();
+        for (int number = 0; number < 5; number++) {
+            sets.add(unseen("set" + number + ".Depth"));
+        }
         double[] seconds = new double[sets.size()];
+        long tripsBefore = codeRoundTrips();
         for (int at = 0; at < seconds.length; at++) {
             long begun = System.nanoTime();
             int depth = pool.submit(sets.get(at)).get();
@@ -74,49 +83,29 @@ public final class Bench {
         }
         Arrays.sort(seconds);
         print("500 unseen classes of 5 KB, p50", seconds[seconds.length / 2], "s   (bar: 0.25)");
+        double trips = (codeRoundTrips() - tripsBefore) / (double) sets.size();
+        print("... round trips of code", trips, "    (bar: 2)");
+    }
+
+    @SuppressWarnings("unchecked")
+    private static Callable<Integer> unseen(String name) throws ReflectiveOperationException {
+        return (Callable<Integer>) Class.forName(name).getDeclaredConstructor().newInstance();
+    }
+
+    /** What the node has counted since its start. */
+    private static long codeRoundTrips() throws Exception {
+        String haulier = System.getenv("HAULIER_DIST") + "/bin/haulier";
+        Process nodes = new ProcessBuilder(haulier, "nodes", "--output", "json").start();
+        String json = new String(nodes.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        Matcher counted = Pattern.compile("\"code_round_trips\":\\s*(\\d+)").matcher(json);
+        if (nodes.waitFor() != 0 || !counted.find()) {
+            throw new IllegalStateException("haulier nodes: " + json);
+        }
+        return Long.parseLong(counted.group(1));
     }
 
     private static void print(String what, double value, String unit) {
         String format = value < 10 ? "%-32s %8.3f %s%n" : "%-32s %8.0f %s%n";
         System.out.printf(Locale.ROOT, format, what, value, unit);
-    }
-
-    private abstract static class Cold implements Callable<Integer>, java.io.Serializable {
-        private static final long serialVersionUID = 1L;
-    }
-
-    private static final class Set0 extends Cold {
-        @Override
-        public Integer call() {
-            return set0.Unseen0.depth(499);
-        }
-    }
-
-    private static final class Set1 extends Cold {
-        @Override
-        public Integer call() {
-            return set1.Unseen0.depth(499);
-        }
-    }
-
-    private static final class Set2 extends Cold {
-        @Override
-        public Integer call() {
-            return set2.Unseen0.depth(499);
-        }
-    }
-
-    private static final class Set3 extends Cold {
-        @Override
-        public Integer call() {
-            return set3.Unseen0.depth(499);
-        }
-    }
-
-    private static final class Set4 extends Cold {
-        @Override
-        public Integer call() {
-            return set4.Unseen0.depth(499);
-        }
     }
 }

@@ -22,12 +22,23 @@ def source(package, number, word):
     )
 
 
+def task(package):
+    """Return the task that uses the whole set."""
+    return (
+        f"package {package};\n\npublic final class Depth\n"
+        "        implements java.util.concurrent.Callable<Integer>, java.io.Serializable {\n"
+        "    private static final long serialVersionUID = 1L;\n\n"
+        f"    @Override\n    public Integer call() {{\n        return Unseen0.depth({CLASSES - 1});\n    }}\n}}\n"
+    )
+
+
 def main():
     """Write the sets into the folder given."""
     word = f"{random.getrandbits(64):x}"
     for number in range(SETS):
         folder = Path(sys.argv[1]) / f"set{number}"
         folder.mkdir(parents=True)
+        (folder / "Depth.java").write_text(task(f"set{number}"))
         for index in range(CLASSES):
             (folder / f"Unseen{index}.java").write_text(source(f"set{number}", index, word))
 

@@ -99,6 +99,7 @@ async fn nodes(cluster: &Cluster, format: Format) -> Result<()> {
                         "executing": node.executing,
                         "process_id": node.process_id,
                         "uptime_seconds": node.uptime_seconds,
+                        "code_round_trips": node.code_round_trips,
                     })
                 })
                 .collect();

@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: Box<NodeArguments>) -> ExitCode {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "other processes of this user can read the node's memory");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("haulier-node").build();
+    let runtime = runtime();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(serve(*arguments, parent)),
         Err(error) => Err(failed("start the runtime", &error)),
@@ -50,6 +50,13 @@ pub(crate) fn run(arguments: Box<NodeArguments>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => Failure::from(error).report(Format::Table),
     }
+}
+
+/// Half of the cores: the other half runs tasks, and a thread that must be woken costs more than it gives.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let threads = (cores / 2).max(1);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().thread_name("haulier-node").build()
 }
 
 async fn serve(arguments: NodeArguments, parent: Option<Pid>) -> Result<()> {

@@ -58,6 +58,8 @@ pub struct NodeInfo {
     pub process_id: u32,
     /// Seconds since the node started.
     pub uptime_seconds: u64,
+    /// Round trips to clients for peer-loaded code since the node started: offers, packs and late requests.
+    pub code_round_trips: u64,
 }
 
 impl Cluster {
@@ -183,6 +185,7 @@ impl From<v1::Node> for NodeInfo {
             executing: node.executing,
             process_id: node.process_id,
             uptime_seconds: node.uptime_seconds,
+            code_round_trips: node.code_round_trips,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a submit to a run: checks, the class path, and the wait for code that is under way.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,11 +20,19 @@ use crate::{
 
 /// The placements of a session, the last used one first, so that a submit like the last one costs a comparison.
 #[derive(Default)]
-pub(crate) struct Placements(Mutex<Vec<(PlacementKey, Arc<Placement>)>>);
+pub(crate) struct Placements(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    kept: Vec<(PlacementKey, Arc<Placement>)>,
+    /// Submits that wait for their code or class path, and those that came after them: one lane for each key, so that
+    /// tasks of the same code begin in the order of their submits.
+    lanes: Vec<(PlacementKey, VecDeque<Admission>)>,
+}
 
 const KEPT_PLACEMENTS: usize = 16;
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct PlacementKey {
     language: i32,
     units: Vec<String>,
@@ -31,31 +40,74 @@ struct PlacementKey {
     policy: i32,
 }
 
-impl Placements {
-    fn find(&self, submit: &v1::Submit) -> Option<Arc<Placement>> {
-        let mut kept = self.0.lock();
-        let position = kept.iter().position(|(key, _)| {
-            key.snapshot == submit.snapshot
-                && key.units == submit.units
-                && key.language == submit.language
-                && key.policy == submit.policy
-        })?;
-        if position > 0 {
-            kept[..=position].rotate_right(1);
-        }
-        Some(kept[0].1.clone())
-    }
-
-    fn keep(&self, submit: &v1::Submit, placement: &Arc<Placement>) {
-        let key = PlacementKey {
+impl PlacementKey {
+    fn of(submit: &v1::Submit) -> Self {
+        Self {
             language: submit.language,
             units: submit.units.clone(),
             snapshot: submit.snapshot.clone(),
             policy: submit.policy,
-        };
+        }
+    }
+
+    fn is_of(&self, submit: &v1::Submit) -> bool {
+        self.snapshot == submit.snapshot
+            && self.units == submit.units
+            && self.language == submit.language
+            && self.policy == submit.policy
+    }
+}
+
+/// A submit on its way to a run.
+struct Admission {
+    id: u64,
+    submit: v1::Submit,
+    deadline: Option<Instant>,
+}
+
+/// What a submit finds.
+enum Entrance {
+    /// Its place is known.
+    Placed(Admission, Arc<Placement>),
+    /// It waits in a lane; who gets a key drains that lane.
+    Waits(Option<PlacementKey>),
+}
+
+impl Placements {
+    /// Finds the place of a submit whose code is here, or puts it into its lane.
+    fn enter(&self, admission: Admission, code_is_here: bool) -> Entrance {
+        let mut state = self.0.lock();
+        if let Some((_, lane)) = state.lanes.iter_mut().find(|(key, _)| key.is_of(&admission.submit)) {
+            lane.push_back(admission);
+            return Entrance::Waits(None);
+        }
+        if code_is_here && let Some(placement) = state.find(&admission.submit) {
+            return Entrance::Placed(admission, placement);
+        }
+        let key = PlacementKey::of(&admission.submit);
+        state.lanes.push((key.clone(), VecDeque::from([admission])));
+        Entrance::Waits(Some(key))
+    }
+
+    /// The next one of a lane. An empty lane is gone with this call.
+    fn next(&self, key: &PlacementKey) -> Option<Admission> {
+        let mut state = self.0.lock();
+        let position = state.lanes.iter().position(|(of, _)| of == key)?;
+        let next = state.lanes[position].1.pop_front();
+        if next.is_none() {
+            state.lanes.swap_remove(position);
+        }
+        next
+    }
+
+    fn find(&self, submit: &v1::Submit) -> Option<Arc<Placement>> {
+        self.0.lock().find(submit)
+    }
+
+    fn keep(&self, submit: &v1::Submit, placement: &Arc<Placement>) {
         let forgotten = {
-            let mut kept = self.0.lock();
-            kept.insert(0, (key, placement.clone()));
+            let kept = &mut self.0.lock().kept;
+            kept.insert(0, (PlacementKey::of(submit), placement.clone()));
             (kept.len() > KEPT_PLACEMENTS).then(|| kept.pop())
         };
         drop(forgotten);
@@ -64,7 +116,7 @@ impl Placements {
     /// Forgets those that use units: a deployment has changed.
     pub(crate) fn forget_units(&self) {
         let forgotten: Vec<_> = {
-            let mut kept = self.0.lock();
+            let kept = &mut self.0.lock().kept;
             let (with, without) = kept.drain(..).partition(|(key, _)| !key.units.is_empty());
             *kept = without;
             with
@@ -74,51 +126,69 @@ impl Placements {
 
     /// Forgets all of them: the session has ended.
     pub(crate) fn end(&self) -> Vec<Arc<Placement>> {
-        self.0.lock().drain(..).map(|(_, placement)| placement).collect()
+        self.0.lock().kept.drain(..).map(|(_, placement)| placement).collect()
+    }
+}
+
+impl State {
+    fn find(&mut self, submit: &v1::Submit) -> Option<Arc<Placement>> {
+        let position = self.kept.iter().position(|(key, _)| key.is_of(submit))?;
+        if position > 0 {
+            self.kept[..=position].rotate_right(1);
+        }
+        Some(self.kept[0].1.clone())
     }
 }
 
 /// Takes a submit; whatever happens, the session gets an answer.
 pub(crate) fn admit(node: &Arc<NodeCore>, session: &Arc<Session>, submit: v1::Submit) {
     let id = node.scheduler.next_run();
-    let task_id = submit.task_id;
-    if session.register(task_id, id) != Registered::New {
+    if session.register(submit.task_id, id) != Registered::New {
         return;
     }
-    if session.code.is_complete(submit.offer_id)
-        && let Some(placement) = session.placements.find(&submit)
-    {
-        match build(node, session, id, submit, placement) {
-            Ok(run) => node.scheduler.submit(run),
-            Err(error) => refuse(node, session, task_id, error),
+    let code_is_here = session.code.is_complete(submit.offer_id);
+    let deadline = (submit.deadline_ms > 0).then(|| Instant::now() + Duration::from_millis(submit.deadline_ms));
+    match session.placements.enter(Admission { id, submit, deadline }, code_is_here) {
+        Entrance::Placed(admission, placement) => schedule(node, session, admission, placement),
+        Entrance::Waits(None) => {}
+        Entrance::Waits(Some(key)) => {
+            let (node, session) = (node.clone(), session.clone());
+            tokio::spawn(async move {
+                while let Some(admission) = session.placements.next(&key) {
+                    match find_place(&node, &session, &admission).await {
+                        Ok(placement) => schedule(&node, &session, admission, placement),
+                        Err(error) => refuse(&node, &session, admission.submit.task_id, error),
+                    }
+                    tokio::task::coop::consume_budget().await;
+                }
+            });
         }
-        return;
     }
-    let (node, session) = (node.clone(), session.clone());
-    tokio::spawn(async move {
-        if let Err(error) = admit_slowly(&node, &session, id, submit).await {
-            refuse(&node, &session, task_id, error);
-        }
-    });
 }
 
-async fn admit_slowly(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: v1::Submit) -> Result<()> {
-    wait_for_code(node, session, &submit).await?;
-    let placement = match session.placements.find(&submit) {
-        Some(placement) => placement,
-        None => {
-            let placement = Arc::new(place(node, session, id, &submit).await?);
-            if !placement.isolated && !session.is_ended() {
-                session.placements.keep(&submit, &placement);
-            }
-            placement
-        }
-    };
-    node.scheduler.submit(build(node, session, id, submit, placement)?);
-    Ok(())
+fn schedule(node: &Arc<NodeCore>, session: &Arc<Session>, admission: Admission, placement: Arc<Placement>) {
+    let task_id = admission.submit.task_id;
+    match build(node, session, admission, placement) {
+        Ok(run) => node.scheduler.submit(run),
+        Err(error) => refuse(node, session, task_id, error),
+    }
 }
 
-async fn wait_for_code(node: &NodeCore, session: &Session, submit: &v1::Submit) -> Result<()> {
+async fn find_place(node: &Arc<NodeCore>, session: &Arc<Session>, admission: &Admission) -> Result<Arc<Placement>> {
+    let submit = &admission.submit;
+    wait_for_code(node, session, admission).await?;
+    if let Some(placement) = session.placements.find(submit) {
+        return Ok(placement);
+    }
+    let placement = Arc::new(place(node, session, admission.id, submit).await?);
+    if !placement.isolated && !session.is_ended() {
+        session.placements.keep(submit, &placement);
+    }
+    Ok(placement)
+}
+
+async fn wait_for_code(node: &NodeCore, session: &Session, admission: &Admission) -> Result<()> {
+    let submit = &admission.submit;
     if session.code.is_complete(submit.offer_id) {
         return Ok(());
     }
@@ -127,7 +197,7 @@ async fn wait_for_code(node: &NodeCore, session: &Session, submit: &v1::Submit) 
         // The task may have been given up.
         let _ = sender.send(result);
     });
-    let deadline = if submit.deadline_ms == 0 { Duration::MAX } else { Duration::from_millis(submit.deadline_ms) };
+    let deadline = admission.deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
     match tokio::time::timeout(deadline.min(node.limits.code), receiver).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(crate::code::gone("run a task", session)),
@@ -183,13 +253,8 @@ async fn place(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: &v
     Ok(Placement { class_path: resolved, loader, pool, isolated })
 }
 
-fn build(
-    node: &NodeCore,
-    session: &Arc<Session>,
-    id: u64,
-    submit: v1::Submit,
-    placement: Arc<Placement>,
-) -> Result<Run> {
+fn build(node: &NodeCore, session: &Arc<Session>, admission: Admission, placement: Arc<Placement>) -> Result<Run> {
+    let Admission { id, submit, deadline } = admission;
     if let Some(v1::target::Target::Node(name)) = submit.target.as_ref().and_then(|target| target.target.as_ref())
         && *name != node.name
     {
@@ -204,7 +269,6 @@ fn build(
             Error::new(ErrorKind::SessionLost, "run a task", "its uploaded argument is not here").hint("submit again")
         })?)
     };
-    let deadline = (submit.deadline_ms > 0).then(|| Instant::now() + Duration::from_millis(submit.deadline_ms));
     Ok(Run {
         id,
         task_id: submit.task_id,

@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -60,13 +63,15 @@ pub(crate) struct ClassPaths {
     folder: PathBuf,
     limits: Limits,
     known: Mutex<HashMap<Digest, Weak<ResolvedClassPath>>>,
+    /// How often a client was asked for code, or told that its code has arrived.
+    pub(crate) code_round_trips: Arc<AtomicU64>,
 }
 
 impl ClassPaths {
     /// `folder` holds the Python directories; it is emptied.
     pub(crate) fn open(store: Store, folder: PathBuf, limits: Limits) -> io::Result<Self> {
         crate::server::empty_folder(&folder)?;
-        Ok(Self { store, folder, limits, known: Mutex::default() })
+        Ok(Self { store, folder, limits, known: Mutex::default(), code_round_trips: Arc::default() })
     }
 
     /// Builds, or finds, the class path of units and a snapshot of `session`.
@@ -230,8 +235,12 @@ impl ClassPaths {
                 running.clone()
             } else {
                 let origins = class_path.origins.lock().clone();
-                let limit = self.limits.code;
-                let future = async move { ask(origins, snapshot, &missing, limit).await }.boxed().shared();
+                let (limit, round_trips) = (self.limits.code, self.code_round_trips.clone());
+                let ask = async move {
+                    round_trips.fetch_add(1, Ordering::Relaxed);
+                    ask(origins, snapshot, &missing, limit).await
+                };
+                let future = ask.boxed().shared();
                 fetching.insert(key, future.clone());
                 future
             }

@@ -1,6 +1,6 @@
 //! What the node says about itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use haulier_protocol::{
     build_id,
@@ -25,11 +25,12 @@ impl ClusterService for Cluster {
             name: node.name.clone(),
             address: node.address.clone(),
             version: build_id().to_owned(),
-            runtimes: node.scheduler.runtimes(),
+            runtimes: node.runtimes().await.clone(),
             queued,
             executing,
             process_id: std::process::id(),
             uptime_seconds: node.started.elapsed().as_secs(),
+            code_round_trips: node.class_paths.code_round_trips.load(Ordering::Relaxed),
         };
         Ok(Response::new(v1::ListNodesResponse { nodes: vec![this] }))
     }

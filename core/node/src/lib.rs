@@ -26,6 +26,7 @@ mod payloads;
 mod pool;
 mod results;
 mod run;
+mod runtimes;
 mod schedule;
 mod server;
 mod session;

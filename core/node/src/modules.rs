@@ -1,6 +1,10 @@
 //! Data streams of sessions: code, and payloads that are too large for the control stream.
 
-use std::{io::Write, pin::Pin, sync::Arc};
+use std::{
+    io::Write,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -142,6 +146,7 @@ async fn receive_offer(
         let missing = node.store.missing(roots.into_iter().chain(entries));
         let digests: Vec<u8> = missing.iter().flat_map(Digest::as_bytes).copied().collect();
         let need = send_code_response::Message::Need(v1::CodeNeed { digests: digests.into() });
+        node.class_paths.code_round_trips.fetch_add(1, Ordering::Relaxed);
         answer(answers, need).await?;
     }
     let received = receive_pack(node, incoming).await?;
@@ -151,6 +156,9 @@ async fn receive_offer(
         let whole = tokio::task::spawn_blocking(move || store.roots(&check).map(|_| ()));
         whole.await.map_err(|error| Error::internal("receive code", error.to_string()))??;
         session.code.complete(offer.offer_id, manifest, offer.names.clone());
+    }
+    if received.records > 0 {
+        node.class_paths.code_round_trips.fetch_add(1, Ordering::Relaxed);
     }
     answer(answers, send_code_response::Message::Done(received)).await
 }

@@ -9,7 +9,7 @@ use haulier_model::{Digest, Error, ErrorKind, Language, Result};
 use haulier_protocol::v1;
 use haulier_worker::{Answer, Loss, NodeSide, Worker, WorkerId, WorkerSpec};
 
-use crate::{class_paths::ResolvedClassPath, run::PoolKey, server::NodeCore};
+use crate::{class_paths::ResolvedClassPath, run::PoolKey, runtimes, server::NodeCore};
 
 /// Starts a worker for a pool; the scheduler hears how it went.
 pub(crate) fn start(node: Arc<NodeCore>, key: PoolKey) {
@@ -42,7 +42,7 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
     let spec = WorkerSpec {
         language: key.language,
         slots: if python { 1 } else { node.slots },
-        program: program(node, key.language).await?,
+        program: runtimes::program(node, key.language).await?,
         temp_dir,
         readable,
         writable,
@@ -51,49 +51,6 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
         start_timeout: node.limits.start,
     };
     node.supervisor.start_worker(spec, Arc::new(Answers(Arc::downgrade(node)))).await
-}
-
-/// The interpreter itself: a shim would cost its own start each time, and could not be confined.
-async fn program(node: &NodeCore, language: Language) -> Result<PathBuf> {
-    if language != Language::Python {
-        return on_path(&node.java, "--java");
-    }
-    let find = || async {
-        let shim = on_path(&node.python, "--python")?;
-        let mut command = tokio::process::Command::new(&shim);
-        command.args(["-I", "-c", "import sys; print(sys.executable)"]).kill_on_drop(true);
-        let failed = |problem: String| {
-            Error::new(ErrorKind::Unavailable, "start a Python worker", format!("{} {problem}", shim.display()))
-                .hint("install Python 3.11 or newer, or name it: haulier node --python PATH")
-        };
-        let output = tokio::time::timeout(node.limits.start, command.output())
-            .await
-            .map_err(|_| failed("does not answer".into()))?
-            .map_err(|error| failed(format!("cannot be run: {error}")))?;
-        let executable = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if output.status.success() && Path::new(&executable).is_absolute() {
-            return Ok(PathBuf::from(executable));
-        }
-        Err(failed(format!("does not work: {}", String::from_utf8_lossy(&output.stderr).trim())))
-    };
-    node.interpreter.get_or_try_init(find).await.cloned()
-}
-
-fn on_path(program: &Path, option: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = if program.components().count() > 1 {
-        std::path::absolute(program).ok().filter(|path| path.is_file())
-    } else {
-        std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
-    };
-    found.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Unavailable,
-            "start a worker",
-            format!("there is no '{}' on this node", program.display()),
-        )
-        .hint(format!("install it, or name it: haulier node {option} PATH"))
-    })
 }
 
 /// What workers are told.

@@ -27,7 +27,6 @@ async fn results_before_a_long_task_are_out_at_once() {
     let (_node, cluster) = node("1").await;
     for (unit, echo, never) in LANGUAGES {
         let (echo, never) = (cluster.task(unit, echo), cluster.task(unit, never));
-        within("the first task", echo.submit::<i64>(0)).await.expect("a warm worker");
         let short: Vec<_> = (0..5).map(|number| echo.submit::<i64>(number)).collect();
         let long = never.submit::<Value>(());
         for (number, handle) in (0..).zip(short) {

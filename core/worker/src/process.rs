@@ -11,6 +11,7 @@ mod flight;
 mod flusher;
 mod inbox;
 mod interrupter;
+mod linger;
 mod outbox;
 mod packs;
 mod slot;

@@ -1,6 +1,6 @@
 //! What runs where: questions about the state, and workers that are no longer needed.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier_model::Language;
@@ -18,15 +18,6 @@ impl Scheduler {
 
     pub(crate) fn is_executing(&self, id: u64) -> Option<bool> {
         self.state.lock().runs.get(&id).map(|entry| entry.at.is_some())
-    }
-
-    /// The languages that have run here, with the version of the runtime.
-    pub(crate) fn runtimes(&self) -> HashMap<String, String> {
-        let workers = self.workers();
-        workers
-            .iter()
-            .map(|worker| (worker.language().name().to_owned(), worker.hello().language_version.clone()))
-            .collect()
     }
 
     /// Runs of tasks that use a unit with this digest.

@@ -125,6 +125,9 @@ pub struct Node {
     /// Seconds since the node started.
     #[prost(uint64, tag = "8")]
     pub uptime_seconds: u64,
+    /// Round trips to clients for peer-loaded code since the start: offers, packs and late requests.
+    #[prost(uint64, tag = "9")]
+    pub code_round_trips: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNodesRequest {}

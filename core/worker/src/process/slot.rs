@@ -10,7 +10,7 @@ use haulier_model::{Error, Result};
 use haulier_protocol::v1::TaskFrame;
 use parking_lot::Mutex;
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     io::retry_on_intr,
 };
 
@@ -18,6 +18,7 @@ use super::{
     Task, TaskOutcome,
     flusher::Flusher,
     inbox::{Cancelled, Inbox, InboxError},
+    linger::Linger,
     node_gone,
     outbox::Outbox,
     task::result_frame,
@@ -40,8 +41,9 @@ impl SlotLink {
 
     /// Runs tasks until the node closes the link.
     pub(super) fn serve(&self, flusher: &Flusher, mut run: impl FnMut(&Task) -> TaskOutcome) -> Result<()> {
+        let mut linger = Linger::default();
         loop {
-            self.wait()?;
+            self.wait(&mut linger)?;
             self.inbox.lock().read(&self.socket).map_err(broken)?;
             while let Some(frame) = self.begin(flusher)? {
                 let mut task = Task::new(frame);
@@ -59,9 +61,14 @@ impl SlotLink {
     }
 
     /// Waits until there is something to read.
-    fn wait(&self) -> Result<()> {
+    fn wait(&self, linger: &mut Linger) -> Result<()> {
         let mut ready = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
-        retry_on_intr(|| poll(&mut ready, None)).map_err(|errno| node_gone("read tasks", errno))?;
+        let gone = |errno| node_gone("read tasks", errno);
+        let now = Timespec::default();
+        let came = linger.until(|| retry_on_intr(|| poll(&mut ready, Some(&now))).map(|count| count > 0));
+        if !came.map_err(gone)? {
+            retry_on_intr(|| poll(&mut ready, None)).map_err(gone)?;
+        }
         if ready[1].revents().contains(PollFlags::IN) {
             // Only the fact counts; without it the read would have to block.
             let _ = rustix::io::read(&self.wake, &mut [0; 8]);

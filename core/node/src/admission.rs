@@ -66,6 +66,7 @@ struct Admission {
 }
 
 /// What a submit finds.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and moves to its run at once")]
 enum Entrance {
     /// Its place is known.
     Placed(Admission, Arc<Placement>),

@@ -128,9 +128,50 @@ pub struct Node {
     /// Round trips to clients for peer-loaded code since the start: offers, packs and late requests.
     #[prost(uint64, tag = "9")]
     pub code_round_trips: u64,
+    #[prost(enumeration = "NodeState", tag = "10")]
+    pub state: i32,
+    #[prost(map = "string, string", tag = "11")]
+    pub labels: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Tasks that can run at the same time.
+    #[prost(uint32, tag = "12")]
+    pub slots: u32,
+    /// Digests of the deployed units that are whole on the node, 32 bytes each, concatenated.
+    #[prost(bytes = "bytes", tag = "13")]
+    pub held_units: ::prost::bytes::Bytes,
+    /// The digest of the node's own code; empty if it has none.
+    #[prost(bytes = "bytes", tag = "14")]
+    pub local_code: ::prost::bytes::Bytes,
+    /// Whether the node owns the embedded catalogue.
+    #[prost(bool, tag = "15")]
+    pub owns_catalogue: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNodesRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchNodesRequest {}
+/// The nodes as they are now; sent at once, and again when a node comes, goes or changes its state or address.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchNodesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub nodes: ::prost::alloc::vec::Vec<Node>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainNodeRequest {
+    /// The node's name.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Take tasks again.
+    #[prost(bool, tag = "2")]
+    pub undo: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DrainNodeResponse {
+    #[prost(message, optional, tag = "1")]
+    pub node: ::core::option::Option<Node>,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListNodesResponse {
     #[prost(message, repeated, tag = "1")]
@@ -310,6 +351,42 @@ impl Retry {
         }
     }
 }
+/// Whether tasks are sent to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NodeState {
+    Unspecified = 0,
+    /// It takes tasks.
+    Alive = 1,
+    /// It finishes what it has and takes nothing new.
+    Draining = 2,
+    /// It is registered, and the node that was asked does not hear it.
+    Lost = 3,
+}
+impl NodeState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NODE_STATE_UNSPECIFIED",
+            Self::Alive => "NODE_STATE_ALIVE",
+            Self::Draining => "NODE_STATE_DRAINING",
+            Self::Lost => "NODE_STATE_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NODE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "NODE_STATE_ALIVE" => Some(Self::Alive),
+            "NODE_STATE_DRAINING" => Some(Self::Draining),
+            "NODE_STATE_LOST" => Some(Self::Lost),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod cluster_service_client {
     #![allow(
@@ -416,6 +493,56 @@ pub mod cluster_service_client {
                 .insert(GrpcMethod::new("haulier.v1.ClusterService", "ListNodes"));
             self.inner.unary(req, path, codec).await
         }
+        /// The nodes of the cluster, and their changes.
+        pub async fn watch_nodes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchNodesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchNodesResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.ClusterService/WatchNodes",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.ClusterService", "WatchNodes"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Makes a node finish what it has and take nothing new, until it is undone or the node starts again.
+        pub async fn drain_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DrainNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DrainNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.ClusterService/DrainNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.ClusterService", "DrainNode"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -437,6 +564,25 @@ pub mod cluster_service_server {
             request: tonic::Request<super::ListNodesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListNodesResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the WatchNodes method.
+        type WatchNodesStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchNodesResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The nodes of the cluster, and their changes.
+        async fn watch_nodes(
+            &self,
+            request: tonic::Request<super::WatchNodesRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchNodesStream>, tonic::Status>;
+        /// Makes a node finish what it has and take nothing new, until it is undone or the node starts again.
+        async fn drain_node(
+            &self,
+            request: tonic::Request<super::DrainNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DrainNodeResponse>,
             tonic::Status,
         >;
     }
@@ -547,6 +693,97 @@ pub mod cluster_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListNodesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.ClusterService/WatchNodes" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchNodesSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::ServerStreamingService<super::WatchNodesRequest>
+                    for WatchNodesSvc<T> {
+                        type Response = super::WatchNodesResponse;
+                        type ResponseStream = T::WatchNodesStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchNodesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::watch_nodes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchNodesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.ClusterService/DrainNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct DrainNodeSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::DrainNodeRequest>
+                    for DrainNodeSvc<T> {
+                        type Response = super::DrainNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DrainNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::drain_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DrainNodeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1893,6 +2130,518 @@ pub mod deployment_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinRequest {
+    /// The version of the protocol, and the build, of the node that wants to join; a mismatch is refused with both.
+    #[prost(uint32, tag = "1")]
+    pub protocol_version: u32,
+    #[prost(string, tag = "2")]
+    pub build_id: ::prost::alloc::string::String,
+    /// Its name; refused while another live node has it.
+    #[prost(string, tag = "3")]
+    pub node: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinResponse {
+    /// Where the catalogue is served: host:port of the node that owns it.
+    #[prost(string, tag = "1")]
+    pub catalogue: ::prost::alloc::string::String,
+    /// Random, made by the first node of the cluster and kept with its catalogue.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub cluster_id: ::prost::bytes::Bytes,
+}
+/// First message of a node that listens to another one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportRequest {
+    /// Who listens.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+}
+/// What a node says about itself, at least twice a second: the first report says all, each later one what has changed.
+/// A node that is silent for too long is taken for lost.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportResponse {
+    /// The speaker's name, and a number that differs after each of its starts.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub incarnation: u64,
+    /// Tasks that wait and that run, and what one has taken lately, in microseconds (0: not known).
+    #[prost(uint32, tag = "3")]
+    pub queued: u32,
+    #[prost(uint32, tag = "4")]
+    pub executing: u32,
+    #[prost(uint64, tag = "5")]
+    pub average_task_us: u64,
+    /// Digests of units that have become whole, 32 bytes each, concatenated; and of those that no longer are.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub units_held: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "7")]
+    pub units_dropped: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchContentRequest {
+    /// 32 bytes each, concatenated: what is wanted, whatever it is (manifests, roots, entries).
+    #[prost(bytes = "bytes", tag = "1")]
+    pub digests: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchContentResponse {
+    /// A pack of what the node has, in the order of the request; what it lacks is left out.
+    #[prost(message, optional, tag = "1")]
+    pub chunk: ::core::option::Option<PackChunk>,
+}
+/// Generated client implementations.
+pub mod peer_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What nodes ask each other.
+    #[derive(Debug, Clone)]
+    pub struct PeerServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> PeerServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PeerServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PeerServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Asked of any member by a node that wants to join.
+        pub async fn join(
+            &mut self,
+            request: impl tonic::IntoRequest<super::JoinRequest>,
+        ) -> std::result::Result<tonic::Response<super::JoinResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.PeerService/Join",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.PeerService", "Join"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What the node says about itself, for as long as both live.
+        pub async fn report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReportResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.PeerService/Report",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.PeerService", "Report"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Content by digest.
+        pub async fn fetch_content(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FetchContentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::FetchContentResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.PeerService/FetchContent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.PeerService", "FetchContent"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod peer_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PeerServiceServer.
+    #[async_trait]
+    pub trait PeerService: std::marker::Send + std::marker::Sync + 'static {
+        /// Asked of any member by a node that wants to join.
+        async fn join(
+            &self,
+            request: tonic::Request<super::JoinRequest>,
+        ) -> std::result::Result<tonic::Response<super::JoinResponse>, tonic::Status>;
+        /// Server streaming response type for the Report method.
+        type ReportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReportResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What the node says about itself, for as long as both live.
+        async fn report(
+            &self,
+            request: tonic::Request<super::ReportRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ReportStream>, tonic::Status>;
+        /// Server streaming response type for the FetchContent method.
+        type FetchContentStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::FetchContentResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Content by digest.
+        async fn fetch_content(
+            &self,
+            request: tonic::Request<super::FetchContentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::FetchContentStream>,
+            tonic::Status,
+        >;
+    }
+    /// What nodes ask each other.
+    #[derive(Debug)]
+    pub struct PeerServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PeerServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PeerServiceServer<T>
+    where
+        T: PeerService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/haulier.v1.PeerService/Join" => {
+                    #[allow(non_camel_case_types)]
+                    struct JoinSvc<T: PeerService>(pub Arc<T>);
+                    impl<T: PeerService> tonic::server::UnaryService<super::JoinRequest>
+                    for JoinSvc<T> {
+                        type Response = super::JoinResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::JoinRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::join(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = JoinSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.PeerService/Report" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::ServerStreamingService<super::ReportRequest>
+                    for ReportSvc<T> {
+                        type Response = super::ReportResponse;
+                        type ResponseStream = T::ReportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::report(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.PeerService/FetchContent" => {
+                    #[allow(non_camel_case_types)]
+                    struct FetchContentSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::ServerStreamingService<super::FetchContentRequest>
+                    for FetchContentSvc<T> {
+                        type Response = super::FetchContentResponse;
+                        type ResponseStream = T::FetchContentStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FetchContentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::fetch_content(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FetchContentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PeerServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "haulier.v1.PeerService";
+    impl<T> tonic::server::NamedService for PeerServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// First message of a client on the control stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ClientHello {
@@ -1917,6 +2666,31 @@ pub struct ClientHello {
     pub session_token: ::prost::bytes::Bytes,
     #[prost(uint64, tag = "8")]
     pub last_result: u64,
+    /// Set by a node that passes tasks on; accepted from members of the cluster only.
+    #[prost(message, optional, tag = "9")]
+    pub relay: ::core::option::Option<Relay>,
+}
+/// For whom a node opens a session at another one. The tasks run as if the client had connected there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Relay {
+    /// The node that the client is connected to.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// The client's session there, and its identity.
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub identity: ::prost::alloc::string::String,
+}
+/// What a snapshot is made of.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotManifest {
+    /// Digests of the roots in order, concatenated.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub roots: ::prost::bytes::Bytes,
+    /// One name for each root.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// First message of the node on the control stream, which holds nothing else.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1946,9 +2720,15 @@ pub struct Welcome {
     pub peer_loading: bool,
 }
 /// Where a task runs.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Target {
-    #[prost(oneof = "target::Target", tags = "1, 2, 3")]
+    /// Only nodes that have all of these labels.
+    #[prost(map = "string, string", tag = "5")]
+    pub labels: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(oneof = "target::Target", tags = "1, 2, 3, 4")]
     pub target: ::core::option::Option<target::Target>,
 }
 /// Nested message and enum types in `Target`.
@@ -1964,9 +2744,13 @@ pub mod target {
         /// Every node; the result is a list of outcomes.
         #[prost(bool, tag = "3")]
         All(bool),
+        /// Always the same node for the same key, as long as that node is there: the one with the highest hash of key and
+        /// name (rendezvous hashing).
+        #[prost(string, tag = "4")]
+        Key(::prost::alloc::string::String),
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Submit {
     /// Unique in the session, chosen by the client, increasing from 1. Submits are deduplicated by it.
     #[prost(uint64, tag = "1")]
@@ -2008,6 +2792,12 @@ pub struct Submit {
     /// What the bytes of the payload need of the worker: "cpython-311". Checked before a byte is read.
     #[prost(string, repeated, tag = "15")]
     pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Run again on another node if the node that runs it is lost; otherwise the task fails with WorkerLost.
+    #[prost(bool, tag = "16")]
+    pub failover: bool,
+    /// From a relaying node only: what `snapshot` is made of.
+    #[prost(message, optional, tag = "17")]
+    pub snapshot_manifest: ::core::option::Option<SnapshotManifest>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {

@@ -229,6 +229,12 @@ fn ready_for_code(session: &Session) -> Result<(v1::Welcome, u64)> {
     if welcome.peer_loading { Ok((welcome, epoch)) } else { Err(peer_loading_is_off(&welcome.node)) }
 }
 
+/// Sends an answer to a request for code that is packed already, on a thread that may block.
+pub(crate) fn send_answer(session: &Arc<Session>, request_id: u64, pack: Vec<u8>) {
+    let session_of_work = session.clone();
+    session.spawn_blocking(move || offer::send_packed(&session_of_work, request_id, pack));
+}
+
 fn peer_loading_is_off(node: &str) -> Error {
     Error::new(ErrorKind::PermissionDenied, "send code", "peer loading is off")
         .context("node", node)

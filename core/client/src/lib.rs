@@ -22,6 +22,8 @@ mod cluster;
 mod code;
 mod deploy;
 mod options;
+#[doc(hidden)]
+pub mod relay;
 pub mod runtime;
 mod session;
 mod submission;

@@ -5,7 +5,7 @@
 use std::{error::Error as StdError, io, path::Path, time::Duration};
 
 use haulier_model::{DeploymentMode, Error, ErrorKind, Language, Result};
-use haulier_protocol::{AUTHORIZATION, MESSAGE_LIMIT, tls};
+use haulier_protocol::{AUTHORIZATION, MESSAGE_LIMIT, tls, v1};
 use tonic::{
     Request,
     metadata::{Ascii, MetadataValue},
@@ -40,6 +40,8 @@ pub struct ConnectOptions {
     pub(crate) connect_timeout: Duration,
     pub(crate) resume_window: Duration,
     pub(crate) denied: Vec<String>,
+    /// For whom a node connects, see [`crate::relay`].
+    pub(crate) relay: Option<v1::Relay>,
 }
 
 /// Text that must not appear in logs.
@@ -66,7 +68,13 @@ impl ConnectOptions {
             connect_timeout: Duration::from_secs(5),
             resume_window: Duration::from_secs(10),
             denied: Vec::new(),
+            relay: None,
         }
+    }
+
+    pub(crate) fn relay(mut self, relay: v1::Relay) -> Self {
+        self.relay = Some(relay);
+        self
     }
 
     /// The token that the node asks for. Default: none.

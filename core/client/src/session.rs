@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use haulier_model::{Error, ErrorKind, Result};
 use haulier_protocol::v1;
 use parking_lot::Mutex;
@@ -33,7 +34,13 @@ use self::{
     state::{Phase, State, Submitted},
     task::Finished,
 };
-use crate::{Completion, ConnectOptions, Submission, TaskId, code::Registry, options::Route, runtime};
+use crate::{
+    Completion, ConnectOptions, Submission, TaskId,
+    code::{self, Registry},
+    options::Route,
+    relay::CodeSource,
+    runtime,
+};
 
 /// Payloads that travel at the same time.
 const PARALLEL_PAYLOADS: usize = 8;
@@ -54,6 +61,8 @@ pub(crate) struct Session {
     /// The connection for code, payloads and questions.
     pub(crate) data: Channel,
     pub(crate) code: Registry,
+    /// Who answers requests for code instead of `code`, where a node passes tasks on.
+    source: Option<Arc<dyn CodeSource>>,
     pub(crate) options: ConnectOptions,
     runtime: Handle,
     process: u32,
@@ -77,6 +86,15 @@ pub(crate) enum Status {
 impl Session {
     /// Connects and begins to drive the session; runs on the runtime.
     pub(crate) async fn open(options: ConnectOptions) -> Result<Arc<Self>> {
+        Self::open_on(runtime::handle()?, options, None).await
+    }
+
+    /// As [`Session::open`], on a given runtime, with a given source of code.
+    pub(crate) async fn open_on(
+        runtime: Handle,
+        options: ConnectOptions,
+        source: Option<Arc<dyn CodeSource>>,
+    ) -> Result<Arc<Self>> {
         let route = Route::new(&options)?;
         let session = Arc::new(Self {
             state: Mutex::new(State::new()),
@@ -86,9 +104,10 @@ impl Session {
             payloads: Semaphore::new(PARALLEL_PAYLOADS),
             data: route.connect_lazily(),
             code: Registry::new(&options.denied)?,
+            source,
             route,
             options,
-            runtime: runtime::handle()?,
+            runtime,
             process: std::process::id(),
         });
         let stream = link::open(&session, session.options.connect_timeout).await?;
@@ -99,8 +118,21 @@ impl Session {
 
     /// See [`Cluster::submit`](crate::Cluster::submit).
     pub(crate) fn submit(self: &Arc<Self>, submission: Submission, completion: Completion) -> Result<TaskId> {
+        let deadline = submission.deadline;
+        let (submit, payload) = task::submit(submission);
+        self.submit_message(submit, payload, deadline, completion)
+    }
+
+    /// Submits a ready-made message; its number and payload are set here.
+    pub(crate) fn submit_message(
+        self: &Arc<Self>,
+        submit: v1::Submit,
+        payload: Bytes,
+        deadline: Option<Duration>,
+        completion: Completion,
+    ) -> Result<TaskId> {
         self.check("submit a task")?;
-        match self.update(|state| state.submit(submission, completion, Instant::now()))? {
+        match self.update(|state| state.submit(submit, payload, deadline, completion, Instant::now()))? {
             Submitted::Ready(task) => Ok(task),
             Submitted::Upload { task, payload_id, payload } => {
                 self.runtime.spawn(payload::upload(self.clone(), task, payload_id, payload));
@@ -179,6 +211,21 @@ impl Session {
             )
             .hint("look whether the node runs: haulier nodes")),
         }
+    }
+
+    /// Answers a request for code, elsewhere.
+    fn answer_for(self: &Arc<Self>, request: v1::CodeRequest) {
+        let Some(source) = &self.source else { return self.code.answer(self, request) };
+        let (session, request_id) = (self.clone(), request.request_id);
+        source.answer(
+            request,
+            Box::new(move |pack| match pack {
+                Ok(pack) => code::send_answer(&session, request_id, pack),
+                Err(error) => {
+                    session.answer(v1::CodeAnswer { request_id, pack: Bytes::new(), error: Some(error.into()) });
+                }
+            }),
+        );
     }
 
     /// Sends an answer to a request for code.

@@ -1,6 +1,6 @@
 //! How a node is set up, and the rules about what may listen where.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use haulier_model::{Error, ErrorKind, Result};
 
@@ -68,6 +68,10 @@ pub struct NodeBuilder {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: SocketAddr,
     pub(crate) advertise: Option<String>,
+    pub(crate) join: Option<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) cluster_token: Option<String>,
+    pub(crate) tls_ca: Option<Vec<u8>>,
     pub(crate) tokens: Tokens,
     pub(crate) tls: Option<TlsMaterial>,
     pub(crate) insecure: bool,
@@ -91,6 +95,10 @@ impl Default for NodeBuilder {
             data_dir: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 7440)),
             advertise: None,
+            join: None,
+            labels: BTreeMap::new(),
+            cluster_token: None,
+            tls_ca: None,
             tokens: Tokens::default(),
             tls: None,
             insecure: false,
@@ -134,6 +142,36 @@ impl NodeBuilder {
     #[must_use]
     pub fn advertise(mut self, address: impl Into<String>) -> Self {
         self.advertise = Some(address.into());
+        self
+    }
+
+    /// Joins the cluster of which the node at this address (`host:port`, or `host` for port 7440) is a member. Default:
+    /// the node is the first of a cluster of its own, and owns its catalogue.
+    #[must_use]
+    pub fn join(mut self, address: impl Into<String>) -> Self {
+        self.join = Some(address.into());
+        self
+    }
+
+    /// Adds a label, by which tasks can choose nodes: `label("zone", "a")`.
+    #[must_use]
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// The token that the nodes of a cluster show each other; all of them have the same one. Required to join beyond
+    /// loopback, and where clients need tokens.
+    #[must_use]
+    pub fn cluster_token(mut self, token: impl Into<String>) -> Self {
+        self.cluster_token = Some(token.into());
+        self
+    }
+
+    /// Dials other nodes by TLS, and trusts the certificates in this PEM. Default: no TLS.
+    #[must_use]
+    pub fn tls_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls_ca = Some(pem.into());
         self
     }
 

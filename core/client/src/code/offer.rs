@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Result, RootKind};
-use haulier_protocol::v1;
+use haulier_protocol::{CHUNK_SIZE, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -66,7 +66,7 @@ pub(super) fn answer(session: &Arc<Session>, request: v1::CodeRequest) {
     let answered = find(session, &request).and_then(|(snapshot, digests)| {
         let inline = u64::from(session.welcome().inline_limit);
         if snapshot.size_of(&digests)? > inline {
-            return stream_answer(session, request_id, snapshot, digests);
+            return stream_answer(session, request_id, |send| snapshot.pack(&digests, send));
         }
         let mut pack = Vec::new();
         snapshot.pack(&digests, &mut |chunk| {
@@ -111,12 +111,16 @@ impl Scope {
     }
 }
 
-fn stream_answer(session: &Arc<Session>, request_id: u64, snapshot: Arc<Snapshot>, digests: Vec<Digest>) -> Result<()> {
+fn stream_answer(
+    session: &Arc<Session>,
+    request_id: u64,
+    pack: impl FnOnce(&mut dyn FnMut(Bytes) -> Result<()>) -> Result<()>,
+) -> Result<()> {
     let message =
         v1::CodeOffer { session_token: session.welcome().session_token, request_id, ..v1::CodeOffer::default() };
     let handle = session.runtime();
     let (sender, mut answers) = handle.block_on(limited(open(session, message)))?;
-    let sent = snapshot.pack(&digests, &mut |chunk| handle.block_on(limited(send(&sender, chunk))));
+    let sent = pack(&mut |chunk| handle.block_on(limited(send(&sender, chunk))));
     drop(sender);
     let done = handle.block_on(limited(async {
         while let Some(message) = next(session, &mut answers).await? {
@@ -127,6 +131,20 @@ fn stream_answer(session: &Arc<Session>, request_id: u64, snapshot: Arc<Snapshot
         Err(ended())
     }));
     sent.and(done)
+}
+
+/// Sends an answer that somebody else has packed. Blocks if it is large.
+pub(super) fn send_packed(session: &Arc<Session>, request_id: u64, pack: Vec<u8>) {
+    if pack.len() <= session.welcome().inline_limit as usize {
+        return session.answer(v1::CodeAnswer { request_id, pack: pack.into(), error: None });
+    }
+    let sent = stream_answer(session, request_id, |send| {
+        let pack = Bytes::from(pack);
+        (0..pack.len()).step_by(CHUNK_SIZE).try_for_each(|at| send(pack.slice(at..pack.len().min(at + CHUNK_SIZE))))
+    });
+    if let Err(error) = sent {
+        session.answer(v1::CodeAnswer { request_id, pack: Bytes::new(), error: Some(error.into()) });
+    }
 }
 
 async fn open(session: &Session, offer: v1::CodeOffer) -> Result<(Sender, Answers)> {

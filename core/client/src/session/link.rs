@@ -70,6 +70,7 @@ fn hello(options: &ConnectOptions) -> v1::ClientHello {
         mode: v1::DeploymentMode::from(options.mode).into(),
         session_token: Default::default(),
         last_result: 0,
+        relay: options.relay.clone(),
     }
 }
 
@@ -139,7 +140,7 @@ fn take(session: &Arc<Session>, response: v1::ConnectResponse) -> Option<Error> 
         session.runtime.spawn(payload::download(session.clone(), download));
     }
     for request in received.requests {
-        session.code.answer(session, request);
+        session.answer_for(request);
     }
     let goodbye = received.goodbye?;
     let finished = session.update(|state| state.lost(&goodbye, &goodbye));

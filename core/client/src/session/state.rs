@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     task::Waker,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use super::{
     deadlines::{Deadlines, GRACE, Stage},
     task::{self, Finished, PendingTask, Progress},
 };
-use crate::{Completion, Submission, TaskId};
+use crate::{Completion, TaskId};
 
 /// Whether the node can be reached.
 #[derive(Clone, Debug)]
@@ -126,16 +126,22 @@ impl State {
     }
 
     /// Takes a task on; the completion is dropped uncalled if it is refused.
-    pub(crate) fn submit(&mut self, submission: Submission, completion: Completion, now: Instant) -> Result<Submitted> {
+    pub(crate) fn submit(
+        &mut self,
+        mut submit: v1::Submit,
+        payload: Bytes,
+        deadline: Option<Duration>,
+        completion: Completion,
+        now: Instant,
+    ) -> Result<Submitted> {
         if let Phase::Lost(error) | Phase::Closed(error) = &self.phase {
-            return Err(error.clone().in_operation(task::operation(&submission.entry_point)));
+            return Err(error.clone().in_operation(task::operation(&submit.entry_point)));
         }
-        let size = submission.payload.len() as u64;
+        let size = payload.len() as u64;
         if self.welcome.payload_limit > 0 && size > self.welcome.payload_limit {
-            return Err(too_large(&submission.entry_point, size, self.welcome.payload_limit));
+            return Err(too_large(&submit.entry_point, size, self.welcome.payload_limit));
         }
-        let deadline = submission.deadline.and_then(|limit| now.checked_add(limit));
-        let (mut submit, payload) = task::submit(submission);
+        let deadline = deadline.and_then(|limit| now.checked_add(limit));
         self.last_task += 1;
         submit.task_id = self.last_task;
         let inline = if self.welcome.inline_limit == 0 { INLINE_LIMIT } else { self.welcome.inline_limit };

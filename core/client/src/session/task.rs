@@ -87,7 +87,7 @@ pub(crate) fn submit(submission: Submission) -> (v1::Submit, Bytes) {
         offer_id,
         entry_point: submission.entry_point,
         codec: v1::Codec::from(submission.codec).into(),
-        target: Some(v1::Target { target: Some(target) }),
+        target: Some(v1::Target { target: Some(target), labels: Default::default() }),
         idempotency_key: submission.idempotency_key,
         result_codecs: submission.result_codecs.into_iter().map(|codec| v1::Codec::from(codec).into()).collect(),
         requires: submission.requires,

@@ -13,7 +13,7 @@ use super::{
     complete,
     lanes::{BATCH_BYTES, BATCH_SUBMITS, Next},
     state::{State, Submitted},
-    task::Finished,
+    task::{self, Finished},
 };
 use crate::{Completion, Submission, TaskId};
 
@@ -87,7 +87,9 @@ impl Played {
             ..Submission::new(Language::Java, "a.B", Codec::Values)
         };
         let completion = self.completion();
-        self.state.submit(submission, completion, self.now).unwrap()
+        let deadline = submission.deadline;
+        let (submit, payload) = task::submit(submission);
+        self.state.submit(submit, payload, deadline, completion, self.now).unwrap()
     }
 
     fn submit_many(&mut self, count: usize, size: usize) {
@@ -238,7 +240,8 @@ fn a_lost_session_fails_everything_and_refuses_more() {
     complete(finished);
     assert_eq!(played.ends(), [(1, Err(ErrorKind::SessionLost)), (2, Err(ErrorKind::SessionLost))]);
     let submission = Submission::new(Language::Java, "a.B", Codec::Values);
-    let error = played.state.submit(submission, Box::new(|_| {}), played.now).unwrap_err();
+    let (submit, payload) = task::submit(submission);
+    let error = played.state.submit(submit, payload, None, Box::new(|_| {}), played.now).unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, "run a.B"));
     assert!(played.connect(1, false).session_token.is_empty(), "the next session is a new one");
     played.submit(0, None);
@@ -297,7 +300,8 @@ fn large_arguments_are_uploaded_first() {
     assert_eq!(played.ends(), [(2, Err(ErrorKind::Unavailable)), (3, Err(ErrorKind::Canceled))]);
     let submission =
         Submission { payload: vec![0; 2 << 20].into(), ..Submission::new(Language::Java, "a.B", Codec::Values) };
-    let error = played.state.submit(submission, Box::new(|_| {}), played.now).unwrap_err();
+    let (submit, payload) = task::submit(submission);
+    let error = played.state.submit(submit, payload, None, Box::new(|_| {}), played.now).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
 
@@ -334,7 +338,8 @@ fn closing_cancels_and_says_goodbye() {
     assert!(played.next().unwrap().goodbye);
     assert_eq!(played.state.next_message(played.stream, played.now), Next::End);
     let submission = Submission::new(Language::Java, "a.B", Codec::Values);
-    let error = played.state.submit(submission, Box::new(|_| {}), played.now).unwrap_err();
+    let (submit, payload) = task::submit(submission);
+    let error = played.state.submit(submit, payload, None, Box::new(|_| {}), played.now).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
 }
 

@@ -166,6 +166,7 @@ def test_ctrl_c_ends_a_wait(project):
     project.write(
         main="""
         import os, signal, threading, time, haulier
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
         cluster = haulier.connect(os.environ["HAULIER_ADDRESS"])
         future = cluster.executor().submit(time.sleep, 60)
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -149,7 +149,11 @@ pub struct Node {
     pub owns_catalogue: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListNodesRequest {}
+pub struct ListNodesRequest {
+    /// Only the node that is asked.
+    #[prost(bool, tag = "1")]
+    pub this_node: bool,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchNodesRequest {}
 /// The nodes as they are now; sent at once, and again when a node comes, goes or changes its state or address.
@@ -1456,6 +1460,9 @@ pub struct Unit {
     /// The names of the sources, one for each root: "pricing.jar", "mypackage".
     #[prost(string, repeated, tag = "10")]
     pub sources: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of the nodes on which it is whole, as far as the node that is asked knows.
+    #[prost(string, repeated, tag = "11")]
+    pub holders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnitEntry {
@@ -1487,6 +1494,10 @@ pub struct DeployStart {
     /// One name for each root.
     #[prost(string, repeated, tag = "5")]
     pub sources: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which nodes must have the unit before the deploy is answered: "one", "majority" (also if empty), "all", or names
+    /// of nodes with commas between them. Nodes that are lost are not waited for, and no node for more than 10 seconds.
+    #[prost(string, tag = "6")]
+    pub nodes: ::prost::alloc::string::String,
 }
 /// The stream: start; need of roots; pack; need of entries; pack; finish; unit.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

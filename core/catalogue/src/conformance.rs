@@ -3,21 +3,57 @@
 //! A check panics when the implementation is wrong; it knows nothing of how records are kept. Each one uses keys of
 //! its own, so they may run one after the other against the same catalogue.
 
-use std::sync::Arc;
+mod registering;
+mod watching;
+
+use std::{sync::Arc, time::Duration};
 
 use haulier_model::{ErrorKind, Retry};
 
-use crate::{Catalogue, MAX_KEY_LENGTH, MAX_VALUE_SIZE, OperationId, Record};
+use crate::{Catalogue, Clock, MAX_KEY_LENGTH, MAX_VALUE_SIZE, OperationId, Record};
 
-/// Runs every check against `catalogue`.
-pub async fn run(catalogue: Arc<dyn Catalogue>) {
-    create_read_write_delete(&*catalogue).await;
-    stale_writes_conflict(&*catalogue).await;
-    repeated_operations_win_once(&*catalogue).await;
-    revisions_never_come_back(&*catalogue).await;
-    listing_is_ordered(&*catalogue).await;
-    limits_are_kept(&*catalogue).await;
-    one_of_many_wins(catalogue).await;
+pub use registering::*;
+pub use watching::*;
+
+/// A catalogue to check.
+#[derive(Clone)]
+pub struct Subject {
+    /// The catalogue itself.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The most changes that it remembers: at least 64, and few enough to be written in a moment.
+    pub history: usize,
+    /// The manual clock by which its registrations end.
+    pub clock: Clock,
+}
+
+impl Subject {
+    /// Lets `duration` pass, and what ends by it end.
+    pub async fn advance(&self, duration: Duration) {
+        self.clock.advance(duration);
+        // Registrations end with the next request, which may be one that fails.
+        let error = self.catalogue.renew("conformance/absent", 1).await.expect_err("nothing was registered");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    }
+}
+
+/// Runs every check against a catalogue.
+pub async fn run(subject: Subject) {
+    let catalogue = &*subject.catalogue;
+    create_read_write_delete(catalogue).await;
+    stale_writes_conflict(catalogue).await;
+    repeated_operations_win_once(catalogue).await;
+    revisions_never_come_back(catalogue).await;
+    listing_is_ordered(catalogue).await;
+    limits_are_kept(catalogue).await;
+    one_of_many_wins(subject.catalogue.clone()).await;
+    watches_see_every_change(catalogue).await;
+    watches_outlast_impatient_readers(catalogue).await;
+    forgotten_changes_are_said_to_be(&subject).await;
+    slow_watches_have_all_or_list_again(&subject).await;
+    registrations_end_unless_renewed(&subject).await;
+    registrations_are_records(&subject).await;
+    repeated_registrations_win_once(&subject).await;
+    lifetimes_are_checked(catalogue).await;
 }
 
 /// A record is what was written last, with the write's revision and operation.
@@ -55,16 +91,25 @@ pub async fn stale_writes_conflict(catalogue: &dyn Catalogue) {
     assert_eq!(get(catalogue, key).await.map(|record| record.value), Some(b"two".to_vec()));
 }
 
-/// A writer whose answer was lost repeats its operation and learns that it won; nothing is written twice.
+/// A writer whose answer was lost repeats its operation and learns that it won, also when another write or a deletion
+/// came after it; nothing is written twice.
 pub async fn repeated_operations_win_once(catalogue: &dyn Catalogue) {
     let key = "conformance/repeated";
     let operation = OperationId::random();
     let revision = set(catalogue, key, None, b"one", operation).await;
     assert_eq!(set(catalogue, key, None, b"one", operation).await, revision);
     assert_eq!(get(catalogue, key).await.map(|record| record.revision), Some(revision));
-    set(catalogue, key, Some(revision), b"two", OperationId::random()).await;
-    let late = catalogue.compare_and_set(key, None, b"one".to_vec(), operation).await;
-    assert_eq!(late.expect_err("another write came after it").kind(), ErrorKind::Conflict);
+    let second = set(catalogue, key, Some(revision), b"two", OperationId::random()).await;
+    assert_eq!(set(catalogue, key, None, b"one", operation).await, revision, "another write came after it");
+    assert_eq!(get(catalogue, key).await.map(|record| record.revision), Some(second));
+    delete(catalogue, key, second).await;
+    assert_eq!(set(catalogue, key, None, b"one", operation).await, revision, "it was deleted after it");
+    assert_eq!(get(catalogue, key).await, None);
+    let lost = OperationId::random();
+    for _ in 0..2 {
+        let error = catalogue.compare_and_set(key, Some(second), Vec::new(), lost).await.expect_err("it was deleted");
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    }
 }
 
 /// Revisions rise over all keys, also across a deletion.
@@ -88,12 +133,17 @@ pub async fn listing_is_ordered(catalogue: &dyn Catalogue) {
     {
         set(catalogue, key, None, key.as_bytes(), OperationId::random()).await;
     }
-    let records = catalogue.list("conformance/list/").await.expect("a listing");
+    let records = catalogue.list("conformance/list/").await.expect("a listing").records;
     let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
     assert_eq!(keys, ["conformance/list/a", "conformance/list/b", "conformance/list/ü"]);
     assert!(records.iter().all(|record| record.value == record.key.as_bytes()));
-    assert_eq!(catalogue.list("conformance/nothing").await.expect("a listing"), []);
-    assert!(catalogue.list("").await.expect("a listing").len() >= 5);
+    let latest = records.iter().map(|record| record.revision).max();
+    let nothing = catalogue.list("conformance/nothing").await.expect("a listing");
+    assert_eq!(nothing.records, []);
+    assert!(Some(nothing.revision) >= latest, "a listing has the catalogue's revision, not that of its records");
+    let everything = catalogue.list("").await.expect("a listing");
+    assert!(everything.records.len() >= 5);
+    assert_eq!((everything.revision, everything.catalogue), (nothing.revision, nothing.catalogue));
 }
 
 /// The largest key and value are taken, larger ones are refused.

@@ -1,10 +1,12 @@
-//! One record, its encoding, and the rule by which a write wins.
+//! Records and listings, and the rule by which a write wins.
+
+use std::{fmt, time::Duration};
 
 use haulier_model::{Error, ErrorKind, Result, Retry};
 
-use crate::{MAX_KEY_LENGTH, MAX_VALUE_SIZE, OperationId};
+use crate::{MAX_KEY_LENGTH, MAX_TTL, MAX_VALUE_SIZE, OperationId};
 
-/// Counts the writes of a catalogue; larger is later.
+/// Counts the changes of a catalogue; larger is later.
 pub type Revision = u64;
 
 /// A value with its key, and the write that put it there.
@@ -20,6 +22,55 @@ pub struct Record {
     pub operation: OperationId,
 }
 
+/// Records at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// In order of their keys.
+    pub records: Vec<Record>,
+    /// The catalogue's revision at that moment: a watch from here has every later change.
+    pub revision: Revision,
+    /// Whose revision it is.
+    pub catalogue: CatalogueId,
+}
+
+/// Names a catalogue, at random: two that were begun apart from each other never have the same, and revisions of the
+/// one mean nothing to the other.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct CatalogueId([u8; 16]);
+
+impl CatalogueId {
+    /// A new name that nobody else has.
+    ///
+    /// # Panics
+    /// If the operating system has no source of randomness.
+    pub fn random() -> Self {
+        Self(*OperationId::random().as_bytes())
+    }
+
+    /// Takes a name as it is stored.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// 32 lowercase hexadecimal digits.
+impl fmt::Display for CatalogueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for CatalogueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// What a write may do, given the record that is there.
 pub(crate) enum Verdict {
     Write,
@@ -27,17 +78,28 @@ pub(crate) enum Verdict {
     AlreadyDone(Revision),
 }
 
-/// Decides a compare-and-set; `current` is the revision and operation of the record under `key`.
+/// Decides a compare-and-set; `current` is the revision and operation of the record under `key`, and `won` looks into
+/// the history for a write of this operation.
+///
+/// The history is asked where a repetition that arrives late would do harm: where it would be told that it lost, or
+/// would create the record that somebody has deleted meanwhile.
 pub(crate) fn judge_set(
     key: &str,
     current: Option<(Revision, OperationId)>,
     expected: Option<Revision>,
     operation: OperationId,
+    won: impl FnOnce() -> Option<Revision>,
 ) -> Result<Verdict> {
+    let found = current.map(|(revision, _)| revision);
     match current {
-        Some((revision, winner)) if winner == operation => Ok(Verdict::AlreadyDone(revision)),
-        current if current.map(|(revision, _)| revision) == expected => Ok(Verdict::Write),
-        current => Err(conflict("write a record", key, current.map(|(revision, _)| revision), expected)),
+        Some((revision, winner)) if winner == operation => return Ok(Verdict::AlreadyDone(revision)),
+        Some((revision, _)) if Some(revision) == expected => return Ok(Verdict::Write),
+        _ => {}
+    }
+    match won() {
+        Some(revision) => Ok(Verdict::AlreadyDone(revision)),
+        None if found == expected => Ok(Verdict::Write),
+        None => Err(conflict("write a record", key, found, expected)),
     }
 }
 
@@ -73,4 +135,13 @@ pub(crate) fn check_value(key: &str, value: &[u8]) -> Result<()> {
     }
     let message = format!("the value of '{key}' has {} bytes, and at most {MAX_VALUE_SIZE} are allowed", value.len());
     Err(Error::new(ErrorKind::ResourceExhausted, "check a record", message).with_retry(Retry::Never))
+}
+
+pub(crate) fn check_ttl(key: &str, ttl: Duration) -> Result<()> {
+    if ttl.as_millis() > 0 && ttl <= MAX_TTL {
+        return Ok(());
+    }
+    let message =
+        format!("a registration lives for 1 ms to {} s without renewal, '{key}' for {ttl:?}", MAX_TTL.as_secs());
+    Err(Error::new(ErrorKind::InvalidArgument, "check a registration", message))
 }

@@ -4,16 +4,24 @@
 //! wait for a write. Writes that arrive while one is being synced share the next sync.
 
 mod database;
+mod draft;
 mod writer;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use haulier_model::{Error, ErrorKind, Result, Retry};
-use parking_lot::RwLock;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::{Catalogue, OperationId, Record, Revision, memory, record};
+use crate::{
+    Catalogue, CatalogueOptions, Ledger, Listing, OperationId, Record, Revision, Watch, record,
+    registrations::Registrations,
+};
 use database::RecordFile;
 use writer::{Change, Command, Writer};
 
@@ -26,8 +34,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// timer enabled.
 #[derive(Debug)]
 pub struct RedbCatalogue {
-    mirror: Arc<RwLock<BTreeMap<String, Record>>>,
-    commands: Option<mpsc::UnboundedSender<Command>>,
+    ledger: Arc<Ledger>,
+    commands: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -38,19 +46,30 @@ impl RedbCatalogue {
     /// Errors: `Conflict` if another process has it open, `PermissionDenied`, `ResourceExhausted` for a full disk,
     /// `Incompatible` for a file of another format.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, CatalogueOptions::default())
+    }
+
+    /// Like [`Self::open`], with a limit and a clock of the caller's choice.
+    pub fn open_with(path: &Path, options: CatalogueOptions) -> Result<Self> {
         let file = RecordFile::open(path)?;
-        let (records, revision) = file.load()?;
-        let mirror = Arc::new(RwLock::new(records));
-        let (commands, receiver) = mpsc::unbounded_channel();
-        let writer = Writer::new(file, mirror.clone(), revision);
+        let loaded = file.load()?;
+        let mut registrations = Registrations::new(options.clock);
+        for (key, ttl) in loaded.registrations {
+            if let Some(record) = loaded.records.get(&key) {
+                registrations.set(&key, record.revision, Some(ttl));
+            }
+        }
+        let ledger = Arc::new(Ledger::new(loaded.id, loaded.records, loaded.revision, options.history));
+        let (commands, receiver) = mpsc::channel();
+        let writer = Writer::new(file, ledger.clone(), registrations);
         let thread = std::thread::Builder::new()
             .name("haulier-catalogue".to_owned())
-            .spawn(move || writer.run(receiver))
+            .spawn(move || writer.run(&receiver))
             .map_err(|error| {
                 Error::new(ErrorKind::ResourceExhausted, "open the catalogue", "no thread could be started")
                     .with_source(error)
             })?;
-        Ok(Self { mirror, commands: Some(commands), thread: Some(thread) })
+        Ok(Self { ledger, commands: Some(commands), thread: Some(thread) })
     }
 
     async fn write(&self, key: &str, change: Change, operation: OperationId) -> Result<Revision> {
@@ -83,11 +102,11 @@ fn gone() -> Error {
 impl Catalogue for RedbCatalogue {
     async fn get(&self, key: &str) -> Result<Option<Record>> {
         record::check_key(key)?;
-        Ok(self.mirror.read().get(key).cloned())
+        Ok(self.ledger.get(key))
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<Record>> {
-        Ok(memory::with_prefix(&self.mirror.read(), prefix))
+    async fn list(&self, prefix: &str) -> Result<Listing> {
+        Ok(self.ledger.list(prefix))
     }
 
     async fn compare_and_set(
@@ -99,12 +118,35 @@ impl Catalogue for RedbCatalogue {
     ) -> Result<Revision> {
         record::check_key(key)?;
         record::check_value(key, &value)?;
-        self.write(key, Change::Set { expected, value }, operation).await
+        self.write(key, Change::Set { expected, value, ttl: None }, operation).await
     }
 
     async fn delete(&self, key: &str, expected: Revision, operation: OperationId) -> Result<()> {
         record::check_key(key)?;
         self.write(key, Change::Delete { expected }, operation).await.map(drop)
+    }
+
+    async fn register(
+        &self,
+        key: &str,
+        expected: Option<Revision>,
+        value: Vec<u8>,
+        ttl: Duration,
+        operation: OperationId,
+    ) -> Result<Revision> {
+        record::check_key(key)?;
+        record::check_value(key, &value)?;
+        record::check_ttl(key, ttl)?;
+        self.write(key, Change::Set { expected, value, ttl: Some(ttl) }, operation).await
+    }
+
+    async fn renew(&self, key: &str, revision: Revision) -> Result<()> {
+        record::check_key(key)?;
+        self.write(key, Change::Renew { revision }, OperationId::from_bytes([0; 16])).await.map(drop)
+    }
+
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch> {
+        Ok(self.ledger.watch(prefix, after))
     }
 }
 
@@ -116,5 +158,6 @@ impl Drop for RedbCatalogue {
             // A panic of the thread was printed, and every caller of a write was told.
             let _ = thread.join();
         }
+        self.ledger.close();
     }
 }

@@ -283,7 +283,7 @@ impl Store {
 
     /// All heads, ordered by name.
     pub(crate) async fn heads(&self) -> Result<Vec<(UnitName, Arc<Head>)>> {
-        let records = self.inner.catalogue.list(PREFIX).await?;
+        let records = self.inner.catalogue.list(PREFIX).await?.records;
         let parse = |record: &Record| {
             let name: UnitName = record.key[PREFIX.len()..].parse()?;
             let head = self.inner.heads.parse(&name, record)?;

@@ -1,22 +1,38 @@
 //! The file: its tables, its format, and what its errors mean to a user. Knows nothing of who wins a write.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use haulier_model::{Error, ErrorKind, Result, Retry};
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
-use crate::{OperationId, Record, Revision};
+use super::draft::Entry;
+use crate::{CatalogueId, OperationId, Record, Revision};
 
 const RECORDS: TableDefinition<&str, &[u8]> = TableDefinition::new("records");
+/// How long each registration lives, in milliseconds; its record is among the records.
+const REGISTRATIONS: TableDefinition<&str, u64> = TableDefinition::new("registrations");
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
+const NAMES: TableDefinition<&str, [u8; 16]> = TableDefinition::new("names");
 const FORMAT: &str = "format";
 const REVISION: &str = "revision";
-const CURRENT_FORMAT: u64 = 1;
+const CATALOGUE: &str = "catalogue";
+/// Format 1 had no registrations and no name; such a file is taken over, after which older versions refuse it.
+const OLDEST_FORMAT: u64 = 1;
+const CURRENT_FORMAT: u64 = 2;
 const HEADER_SIZE: usize = 8 + 16;
 
 /// The records on disk.
 pub(super) struct RecordFile {
     database: Database,
+}
+
+/// What a file has.
+pub(super) struct Loaded {
+    pub(super) id: CatalogueId,
+    pub(super) records: BTreeMap<String, Record>,
+    pub(super) registrations: Vec<(String, Duration)>,
+    /// Of the last change.
+    pub(super) revision: Revision,
 }
 
 impl RecordFile {
@@ -29,21 +45,43 @@ impl RecordFile {
     }
 
     fn check_format(&self) -> Result<()> {
-        let format = self.begin()?.set_up().map_err(|error| explain("open the catalogue", error))?;
-        if format == CURRENT_FORMAT {
+        let format = self.set_up().map_err(|error| explain("open the catalogue", error))?;
+        if (OLDEST_FORMAT..=CURRENT_FORMAT).contains(&format) {
             return Ok(());
         }
-        let message = format!("the file has format {format}, and this version of Haulier reads {CURRENT_FORMAT}");
+        let message = format!(
+            "the file has format {format}, and this version of Haulier reads {OLDEST_FORMAT} to {CURRENT_FORMAT}"
+        );
         Err(Error::new(ErrorKind::Incompatible, "open the catalogue", message)
             .hint("run the version of haulier that wrote it, or another --data-dir"))
     }
 
-    /// All records, and the revision of the last write.
-    pub(super) fn load(&self) -> Result<(BTreeMap<String, Record>, Revision)> {
-        self.read().map_err(|error| explain("read the catalogue", error))
+    /// Makes what is missing, and returns the format that was found. A file of an unknown format stays as it is.
+    fn set_up(&self) -> Result<u64, redb::Error> {
+        let transaction = self.database.begin_write()?;
+        let mut numbers = transaction.open_table(NUMBERS)?;
+        let found = numbers.get(FORMAT)?.map(|number| number.value()).unwrap_or(CURRENT_FORMAT);
+        if !(OLDEST_FORMAT..=CURRENT_FORMAT).contains(&found) {
+            return Ok(found);
+        }
+        numbers.insert(FORMAT, CURRENT_FORMAT)?;
+        drop(numbers);
+        transaction.open_table(RECORDS)?;
+        transaction.open_table(REGISTRATIONS)?;
+        let mut names = transaction.open_table(NAMES)?;
+        if names.get(CATALOGUE)?.is_none() {
+            names.insert(CATALOGUE, CatalogueId::random().as_bytes())?;
+        }
+        drop(names);
+        transaction.commit()?;
+        Ok(found)
     }
 
-    fn read(&self) -> Result<(BTreeMap<String, Record>, Revision), redb::Error> {
+    pub(super) fn load(&self) -> Result<Loaded> {
+        self.try_load().map_err(|error| explain("read the catalogue", error))
+    }
+
+    fn try_load(&self) -> Result<Loaded, redb::Error> {
         let transaction = self.database.begin_read()?;
         let mut records = BTreeMap::new();
         for row in transaction.open_table(RECORDS)?.iter()? {
@@ -52,56 +90,46 @@ impl RecordFile {
                 .ok_or_else(|| redb::Error::Corrupted(format!("the record '{}' is too short", key.value())))?;
             records.insert(record.key.clone(), record);
         }
+        let mut registrations = Vec::new();
+        for row in transaction.open_table(REGISTRATIONS)?.iter()? {
+            let (key, ttl) = row?;
+            registrations.push((key.value().to_owned(), Duration::from_millis(ttl.value())));
+        }
         let revision = transaction.open_table(NUMBERS)?.get(REVISION)?.map_or(0, |number| number.value());
-        Ok((records, revision))
+        let id = transaction.open_table(NAMES)?.get(CATALOGUE)?.map_or([0; 16], |name| name.value());
+        Ok(Loaded { id: CatalogueId::from_bytes(id), records, registrations, revision })
     }
 
-    /// Begins the only write of this moment.
-    pub(super) fn begin(&self) -> Result<Batch> {
-        let transaction =
-            self.database.begin_write().map_err(|error| explain("write to the catalogue", error.into()))?;
-        Ok(Batch { transaction })
-    }
-}
-
-/// Changes that reach the disk together or not at all.
-pub(super) struct Batch {
-    transaction: WriteTransaction,
-}
-
-impl Batch {
-    fn set_up(self) -> Result<u64, redb::Error> {
-        self.transaction.open_table(RECORDS)?;
-        let mut numbers = self.transaction.open_table(NUMBERS)?;
-        let stored = numbers.get(FORMAT)?.map(|number| number.value());
-        if stored.is_none() {
-            numbers.insert(FORMAT, CURRENT_FORMAT)?;
-        }
-        drop(numbers);
-        self.transaction.commit()?;
-        Ok(stored.unwrap_or(CURRENT_FORMAT))
+    /// Makes all `changes` or none, the last of them with `revision`; returns once they are on disk.
+    pub(super) fn write(&self, changes: &BTreeMap<String, Option<Entry>>, revision: Revision) -> Result<()> {
+        self.try_write(changes, revision).map_err(|error| explain("write to the catalogue", error))
     }
 
-    pub(super) fn apply(&self, changes: &BTreeMap<String, Option<Record>>, revision: Revision) -> Result<()> {
-        self.try_apply(changes, revision).map_err(|error| explain("write to the catalogue", error))
-    }
-
-    fn try_apply(&self, changes: &BTreeMap<String, Option<Record>>, revision: Revision) -> Result<(), redb::Error> {
-        let mut records: Table<'_, &str, &[u8]> = self.transaction.open_table(RECORDS)?;
-        for (key, change) in changes {
-            match change {
-                Some(record) => drop(records.insert(key.as_str(), encode(record).as_slice())?),
-                None => drop(records.remove(key.as_str())?),
-            }
-        }
-        self.transaction.open_table(NUMBERS)?.insert(REVISION, revision)?;
+    fn try_write(&self, changes: &BTreeMap<String, Option<Entry>>, revision: Revision) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        apply(&transaction, changes)?;
+        transaction.open_table(NUMBERS)?.insert(REVISION, revision)?;
+        transaction.commit()?;
         Ok(())
     }
+}
 
-    /// Returns once the changes are on disk.
-    pub(super) fn commit(self) -> Result<()> {
-        self.transaction.commit().map_err(|error| explain("write to the catalogue", error.into()))
+fn apply(transaction: &WriteTransaction, changes: &BTreeMap<String, Option<Entry>>) -> Result<(), redb::Error> {
+    let mut records = transaction.open_table(RECORDS)?;
+    let mut registrations = transaction.open_table(REGISTRATIONS)?;
+    for (key, change) in changes {
+        let key = key.as_str();
+        match change {
+            Some(entry) => drop(records.insert(key, encode(&entry.record).as_slice())?),
+            None => drop(records.remove(key)?),
+        }
+        match change.as_ref().and_then(|entry| entry.ttl) {
+            // A day at most.
+            Some(ttl) => drop(registrations.insert(key, ttl.as_millis() as u64)?),
+            None => drop(registrations.remove(key)?),
+        }
     }
+    Ok(())
 }
 
 /// `[revision u64 LE][operation 16][value]`.

@@ -1,19 +1,22 @@
-//! The thread that writes: takes every command there is, decides each, and syncs once for all of them.
+//! The thread that writes: takes every command there is, decides each, and syncs once for all of them. It also ends
+//! the registrations whose time has come.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use haulier_model::Result;
-use parking_lot::RwLock;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::database::RecordFile;
-use crate::{
-    OperationId, Record, Revision,
-    record::{self, Verdict},
-};
+use super::{database::RecordFile, draft::Draft};
+use crate::{Ledger, OperationId, Revision, registrations::Registrations};
 
 /// The most commands that share one sync; bounds how long the first one waits for the others.
 const BATCH_SIZE: usize = 256;
+
+/// How long to wait until what the disk did not take is tried again.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// A write, and where its outcome goes.
 pub(super) struct Command {
@@ -24,97 +27,72 @@ pub(super) struct Command {
 }
 
 pub(super) enum Change {
-    Set { expected: Option<Revision>, value: Vec<u8> },
+    Set { expected: Option<Revision>, value: Vec<u8>, ttl: Option<Duration> },
     Delete { expected: Revision },
+    Renew { revision: Revision },
 }
 
 pub(super) struct Writer {
     file: RecordFile,
-    mirror: Arc<RwLock<BTreeMap<String, Record>>>,
-    revision: Revision,
-}
-
-/// What a batch changes, before anybody else sees it.
-struct Draft {
-    revision: Revision,
-    changes: BTreeMap<String, Option<Record>>,
+    ledger: Arc<Ledger>,
+    registrations: Registrations,
+    disk_failed: bool,
 }
 
 type Reply = (oneshot::Sender<Result<Revision>>, Result<Revision>);
 
 impl Writer {
-    pub(super) fn new(file: RecordFile, mirror: Arc<RwLock<BTreeMap<String, Record>>>, revision: Revision) -> Self {
-        Self { file, mirror, revision }
+    pub(super) fn new(file: RecordFile, ledger: Arc<Ledger>, registrations: Registrations) -> Self {
+        Self { file, ledger, registrations, disk_failed: false }
     }
 
     /// Serves until the last sender is gone.
-    pub(super) fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut batch = Vec::with_capacity(BATCH_SIZE);
-        while commands.blocking_recv_many(&mut batch, BATCH_SIZE) > 0 {
-            self.write(batch.drain(..));
+    pub(super) fn run(mut self, commands: &mpsc::Receiver<Command>) {
+        loop {
+            match self.wait(commands) {
+                Ok(first) => self.write(first.into_iter().chain(commands.try_iter().take(BATCH_SIZE - 1))),
+                Err(mpsc::RecvError) => return,
+            }
+        }
+    }
+
+    /// The next command; `None` if a registration ends sooner.
+    fn wait(&self, commands: &mpsc::Receiver<Command>) -> Result<Option<Command>, mpsc::RecvError> {
+        let Some(idle) = self.registrations.idle() else { return commands.recv().map(Some) };
+        let idle = if self.disk_failed { idle.max(DISK_PAUSE) } else { idle };
+        match commands.recv_timeout(idle) {
+            Ok(command) => Ok(Some(command)),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(mpsc::RecvError),
         }
     }
 
     fn write(&mut self, commands: impl Iterator<Item = Command>) {
-        let mut draft = Draft { revision: self.revision, changes: BTreeMap::new() };
-        let replies: Vec<Reply> = commands.map(|command| self.decide(&mut draft, command)).collect();
-        let outcome = if draft.changes.is_empty() { Ok(()) } else { self.commit(draft) };
+        let mut draft = Draft::new(&self.ledger, &mut self.registrations);
+        let replies: Vec<Reply> = commands
+            .map(|Command { key, change, operation, reply }| (reply, draft.decide(key, change, operation)))
+            .collect();
+        // After the commands, among which may be a renewal that waited longer for the disk than it had time left.
+        draft.end_registrations();
+        let Draft { events, changes, .. } = draft;
+        let outcome = match events.last() {
+            None => Ok(()),
+            Some(last) => self.file.write(&changes, last.revision()),
+        };
+        self.disk_failed = outcome.is_err();
+        if outcome.is_ok() {
+            for (key, change) in changes {
+                match change {
+                    Some(entry) => self.registrations.set(&key, entry.record.revision, entry.ttl),
+                    None => self.registrations.forget(&key),
+                }
+            }
+            // On disk first, and only then for readers.
+            self.ledger.apply(events);
+        }
         for (reply, result) in replies {
             // A caller that no longer waits has given up; the write stands all the same.
             let _ = reply.send(outcome.clone().and(result));
-        }
-    }
-
-    fn decide(&self, draft: &mut Draft, command: Command) -> Reply {
-        let Command { key, change, operation, reply } = command;
-        let current = match draft.changes.get(&key) {
-            Some(change) => change.as_ref().map(|record| (record.revision, record.operation)),
-            None => self.mirror.read().get(&key).map(|record| (record.revision, record.operation)),
-        };
-        (reply, draft.decide(key, current, change, operation))
-    }
-
-    /// Writes to disk, and only then to what readers see.
-    fn commit(&mut self, draft: Draft) -> Result<()> {
-        let batch = self.file.begin()?;
-        batch.apply(&draft.changes, draft.revision)?;
-        batch.commit()?;
-        self.revision = draft.revision;
-        let mut mirror = self.mirror.write();
-        for (key, change) in draft.changes {
-            match change {
-                Some(record) => drop(mirror.insert(key, record)),
-                None => drop(mirror.remove(&key)),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Draft {
-    fn decide(
-        &mut self,
-        key: String,
-        current: Option<(Revision, OperationId)>,
-        change: Change,
-        operation: OperationId,
-    ) -> Result<Revision> {
-        match change {
-            Change::Set { expected, value } => match record::judge_set(&key, current, expected, operation)? {
-                Verdict::AlreadyDone(revision) => Ok(revision),
-                Verdict::Write => {
-                    self.revision += 1;
-                    let record = Record { key: key.clone(), value, revision: self.revision, operation };
-                    self.changes.insert(key, Some(record));
-                    Ok(self.revision)
-                }
-            },
-            Change::Delete { expected } => {
-                if record::judge_delete(&key, current.map(|(revision, _)| revision), expected)? {
-                    self.changes.insert(key, None);
-                }
-                Ok(expected)
-            }
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The life of units over a catalogue, also one whose answers get lost.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use haulier_catalogue::{Catalogue, MemoryCatalogue, OperationId, Record, Revision};
+use haulier_catalogue::{Catalogue, Listing, MemoryCatalogue, OperationId, Record, Revision, Watch};
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, UnitReference};
 use haulier_store::{PublishRequest, UnitState};
 
@@ -115,7 +118,7 @@ async fn undeployed_units_drain_and_are_gone_after_a_restart() {
     drop(store);
     let store = fixture.open().await;
     assert_eq!(store.list(None).await.unwrap(), []);
-    assert_eq!(fixture.catalogue.list("").await.unwrap(), [], "an empty head is deleted");
+    assert_eq!(fixture.catalogue.list("").await.unwrap().records, [], "an empty head is deleted");
 }
 
 #[tokio::test]
@@ -207,7 +210,7 @@ impl Catalogue for Lossy {
         self.records.get(key).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<Record>> {
+    async fn list(&self, prefix: &str) -> Result<Listing> {
         self.records.list(prefix).await
     }
 
@@ -225,6 +228,25 @@ impl Catalogue for Lossy {
     async fn delete(&self, key: &str, expected: Revision, operation: OperationId) -> Result<()> {
         self.records.delete(key, expected, operation).await?;
         self.lose()
+    }
+
+    async fn register(
+        &self,
+        key: &str,
+        expected: Option<Revision>,
+        value: Vec<u8>,
+        ttl: Duration,
+        operation: OperationId,
+    ) -> Result<Revision> {
+        self.records.register(key, expected, value, ttl, operation).await
+    }
+
+    async fn renew(&self, key: &str, revision: Revision) -> Result<()> {
+        self.records.renew(key, revision).await
+    }
+
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch> {
+        self.records.watch(prefix, after).await
     }
 }
 

@@ -32,10 +32,7 @@ impl Store {
                 if let Sources::Stored { stored } = &generation.sources {
                     named.insert(*stored);
                 }
-                // One that is not whole names at least its manifest; the rest is missing anyhow.
-                if let Ok(content) = store.content(&generation.digest) {
-                    named.extend(content.digests);
-                }
+                named.extend(store.known_of_unit(&generation.digest));
             }
             let keep = |digest: &Digest| named.contains(digest) || store.inner.leases.holds(digest) || live(digest);
             let unused = store.inner.index.packs_without(keep);

@@ -73,6 +73,10 @@ pub(crate) struct Index(RwLock<State>);
 struct State {
     slots: HashMap<Digest, Slot>,
     packs: HashMap<Arc<Path>, Arc<Pack>>,
+    /// Units found whole since the last loss.
+    whole: HashSet<Digest>,
+    /// How often content was forgotten.
+    losses: u64,
 }
 
 /// A pack, and those of its contents that are found in it.
@@ -165,7 +169,29 @@ impl Index {
             }
             forgotten.push(pack);
         }
+        if !forgotten.is_empty() {
+            state.whole.clear();
+            state.losses += 1;
+        }
         forgotten
+    }
+
+    /// Whether the unit was found whole, and nothing was forgotten since.
+    pub(crate) fn is_whole(&self, unit: &Digest) -> bool {
+        self.0.read().whole.contains(unit)
+    }
+
+    /// Counts what was forgotten. Who looks whether a unit is whole asks for it first.
+    pub(crate) fn losses(&self) -> u64 {
+        self.0.read().losses
+    }
+
+    /// Remembers that the unit is whole, unless something was forgotten since `losses` was asked for.
+    pub(crate) fn mark_whole(&self, unit: Digest, losses: u64) {
+        let mut state = self.0.write();
+        if state.losses == losses {
+            state.whole.insert(unit);
+        }
     }
 
     /// The contents that are found in `pack`.

@@ -2,7 +2,8 @@
 //!
 //! The store owns two promises. Content that it says it has is whole, verified and never changes. A unit is there as a
 //! whole or not at all, whatever instant the process or the machine stops at: its content is on disk before one
-//! compare-and-set of the head record makes it visible. It must never know how content travels or who runs it.
+//! compare-and-set of the head record makes it visible. The catalogue may be shared by many stores: a unit that it names
+//! need not be here. The store must never know how content travels, who else has it, or who runs it.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -33,10 +34,12 @@
 mod collection;
 mod disk;
 mod head;
+mod holding;
 mod index;
 mod lease;
 mod pack_file;
 mod receiver;
+mod sender;
 mod store;
 mod unit;
 mod units;
@@ -45,5 +48,6 @@ pub use collection::Collected;
 pub use index::{Location, StoredBytes};
 pub use lease::Lease;
 pub use receiver::{Received, Receiver};
+pub use sender::PackChunks;
 pub use store::{Durability, Store};
 pub use unit::{PublishRequest, UnitRecord, UnitState};

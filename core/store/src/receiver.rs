@@ -1,8 +1,8 @@
 //! Takes one pack as it arrives: verifies each record, keeps what is new.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use haulier_model::{Error, Result};
+use haulier_model::{Digest, Error, ErrorKind, Result};
 use haulier_pack::{
     Limits,
     stream::{Event, RecordReader},
@@ -35,6 +35,8 @@ pub struct Received {
 pub struct Receiver {
     store: Store,
     reader: Option<RecordReader>,
+    /// The records that may come, each once; `None`: any.
+    wanted: Option<HashSet<Digest>>,
     writer: Option<PackWriter>,
     /// Whether the bytes of the open record are written.
     keeping: bool,
@@ -44,10 +46,11 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(store: Store, limits: &Limits) -> Self {
+    pub(crate) fn new(store: Store, limits: &Limits, wanted: Option<HashSet<Digest>>) -> Self {
         Self {
             store,
             reader: Some(RecordReader::new(limits)),
+            wanted,
             writer: None,
             keeping: false,
             received: Received::default(),
@@ -57,7 +60,7 @@ impl Receiver {
     }
 
     /// Takes the next bytes of the pack, cut anywhere. Errors: `InvalidArgument` for a record that does not hash to
-    /// its digest, `ResourceExhausted` for a full disk or a limit. After an error every call fails with it.
+    /// its digest, or that nobody wants, `ResourceExhausted` for a full disk or a limit. After an error every call fails with it.
     pub fn write(&mut self, chunk: &[u8]) -> Result<()> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -108,6 +111,10 @@ impl Receiver {
     fn handle(&mut self, event: Event<'_>) -> Result<()> {
         match event {
             Event::Start { digest, .. } => {
+                if self.wanted.as_mut().is_some_and(|wanted| !wanted.remove(&digest)) {
+                    let message = format!("{digest} came, which was not asked for, or came twice");
+                    return Err(Error::new(ErrorKind::InvalidArgument, "receive a pack", message));
+                }
                 let known =
                     self.writer.as_ref().is_some_and(|writer| writer.contains(&digest)) || self.store.contains(&digest);
                 self.keeping = !known;

@@ -1,7 +1,6 @@
 //! The store itself: opening, and content by digest.
 
 use std::{
-    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,7 +9,6 @@ use std::{
 use haulier_catalogue::Catalogue;
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, Root};
 use haulier_pack::Limits;
-use parking_lot::RwLock;
 
 use crate::{
     Lease, Location, Receiver, StoredBytes,
@@ -43,25 +41,35 @@ pub(crate) struct Inner {
     pub(crate) leases: Arc<Leases>,
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) heads: HeadCache,
-    /// Manifests of units whose content was not whole when the store opened.
-    pub(crate) incomplete: RwLock<HashSet<Digest>>,
     durability: Durability,
 }
 
 impl Store {
     /// Opens the store in `folder`, or creates it: `packs` has the content, `incoming` what is being received (emptied
     /// here), `damaged` what failed a check. Reads the index of every pack; packs that may not have reached the disk
-    /// before a crash are verified in full. Units that were undeployed are removed from the catalogue.
+    /// before a crash are verified in full. Records of units that were undeployed are removed from the catalogue.
     ///
     /// Errors: `Conflict` if another process uses the folder, those of the disk, and those of the catalogue.
     pub async fn open(folder: &Path, catalogue: Arc<dyn Catalogue>, durability: Durability) -> Result<Self> {
-        let folder = folder.to_owned();
-        let store = blocking("open the store", move || Self::load(&folder, catalogue, durability)).await?;
-        store.recover().await?;
+        let store = Self::open_member(folder, catalogue, durability).await?;
+        store.remove_obsolete().await?;
         Ok(store)
     }
 
-    fn load(folder: &Path, catalogue: Arc<dyn Catalogue>, durability: Durability) -> Result<Self> {
+    /// Opens the store of a node that shares the catalogue with nodes that run already: as [`Store::open`], but the
+    /// records of undeployed units are left to those who may still use them.
+    pub async fn open_member(folder: &Path, catalogue: Arc<dyn Catalogue>, durability: Durability) -> Result<Self> {
+        let folder = folder.to_owned();
+        let opened = blocking("open the store", move || Self::load(&folder, catalogue, durability)).await?;
+        let (store, damaged) = opened;
+        if damaged {
+            store.report_incomplete().await?;
+        }
+        Ok(store)
+    }
+
+    /// The store, and whether a pack was damaged.
+    fn load(folder: &Path, catalogue: Arc<dyn Catalogue>, durability: Durability) -> Result<(Self, bool)> {
         let folders = Folders::open(folder)?;
         let inner = Inner {
             folders,
@@ -69,18 +77,17 @@ impl Store {
             leases: Arc::default(),
             catalogue,
             heads: HeadCache::default(),
-            incomplete: RwLock::default(),
             durability,
         };
         let store = Self { inner: Arc::new(inner) };
-        let packs = store.load_packs()?;
+        let (packs, damaged) = store.load_packs()?;
         store.sync(&packs)?;
-        Ok(store)
+        Ok((store, damaged))
     }
 
-    fn load_packs(&self) -> Result<Vec<Arc<Pack>>> {
+    fn load_packs(&self) -> Result<(Vec<Arc<Pack>>, bool)> {
         let Inner { folders, index, .. } = &*self.inner;
-        let mut packs = Vec::new();
+        let (mut packs, mut damaged) = (Vec::new(), false);
         for path in
             pack_paths(&folders.packs).map_err(|error| disk::explain("open the store", &folders.packs, error))?
         {
@@ -88,11 +95,12 @@ impl Store {
                 Ok((pack, extents)) => packs.push(index.add(pack, &extents)),
                 Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
                     folders.set_aside(&path, &error.to_string());
+                    damaged = true;
                 }
                 Err(error) => return Err(disk::explain("open the store", &path, error)),
             }
         }
-        Ok(packs)
+        Ok((packs, damaged))
     }
 
     /// Whether the content is there. A hash look-up.
@@ -125,7 +133,12 @@ impl Store {
 
     /// Begins to receive a pack that may hold what `limits` allows.
     pub fn receive_within(&self, limits: &Limits) -> Result<Receiver> {
-        Ok(Receiver::new(self.clone(), limits))
+        Ok(Receiver::new(self.clone(), limits, None))
+    }
+
+    /// Begins to receive a pack, within the default limits, that may hold `wanted` only, each once and in any order.
+    pub fn receive_wanted(&self, wanted: impl IntoIterator<Item = Digest>) -> Result<Receiver> {
+        Ok(Receiver::new(self.clone(), &Limits::default(), Some(wanted.into_iter().collect())))
     }
 
     /// Stores one small content, such as a late entry, and returns its digest. Blocks for a short write to the page
@@ -169,7 +182,11 @@ impl Store {
     /// The roots of a manifest, in order; `NotFound` names one that is not there. Decodes them, about 1 ms for 10,000
     /// entries.
     pub fn roots(&self, manifest: &Manifest) -> Result<Vec<Root>> {
-        manifest.roots.iter().map(|root| Root::decode(&self.read_verified(root)?)).collect()
+        manifest.roots.iter().map(|root| self.root(root)).collect()
+    }
+
+    pub(crate) fn root(&self, digest: &Digest) -> Result<Root> {
+        Root::decode(&self.read_verified(digest)?)
     }
 
     /// Structure decides where bytes are looked for, so it is hashed again each time it is read.

@@ -62,7 +62,6 @@ impl Store {
         };
         let published = self.change(&name, candidate.operation, |head| head.publish(&name, &candidate)).await?;
         drop(whole.lease);
-        self.inner.incomplete.write().remove(&digest);
         self.record(&name, &published)
     }
 
@@ -75,13 +74,12 @@ impl Store {
         }
     }
 
-    /// The deployed unit that a reference means. `NotFound` lists the versions there are; `Conflict` says that it is
-    /// OBSOLETE; `Unavailable` that its content was damaged.
+    /// The deployed unit that a reference means; [`Store::holds`] says whether it is whole here. `NotFound` lists the
+    /// versions there are; `Conflict` says that it is OBSOLETE.
     pub async fn resolve(&self, reference: &UnitReference) -> Result<UnitRecord> {
         let name = reference.name();
         let (_, head) = self.head(name).await?.ok_or_else(|| head::unknown(name))?;
         let found = head.resolve(name, reference.selector())?;
-        self.refuse_incomplete(name, found)?;
         self.record(name, found)
     }
 
@@ -121,44 +119,17 @@ impl Store {
         self.change(&id.name, OperationId::random(), |head| head.remove(&id.name, &id.version, generation)).await
     }
 
-    /// What a start does: units undeployed before are removed, and those that lost content are reported.
-    pub(crate) async fn recover(&self) -> Result<()> {
+    /// Removes the records of undeployed units, left by tasks that ended with the process before.
+    ///
+    /// A record is bookkeeping only: a node of the cluster that still runs tasks with such a unit keeps its content by
+    /// [`Store::lease_unit`], and loses nothing.
+    pub(crate) async fn remove_obsolete(&self) -> Result<()> {
         for (name, head) in self.heads().await? {
             if head.deployed().count() < head.versions.len() {
                 self.change(&name, OperationId::random(), |head| Ok(head.remove_obsolete())).await?;
             }
         }
-        let heads = self.heads().await?;
-        let store = self.clone();
-        blocking("open the store", move || {
-            for (name, head) in &heads {
-                head.deployed().for_each(|deployed| store.report_incomplete(name, deployed));
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    fn report_incomplete(&self, name: &UnitName, deployed: &Generation) {
-        if let Err(error) = self.content(&deployed.digest) {
-            tracing::error!(unit = %name, version = %deployed.version, %error, "a unit has lost content; deploy it again");
-            self.inner.incomplete.write().insert(deployed.digest);
-        }
-    }
-
-    fn refuse_incomplete(&self, name: &UnitName, deployed: &Generation) -> Result<()> {
-        if !self.inner.incomplete.read().contains(&deployed.digest) {
-            return Ok(());
-        }
-        let Err(error) = self.content(&deployed.digest) else {
-            self.inner.incomplete.write().remove(&deployed.digest);
-            return Ok(());
-        };
-        let message = format!("'{name}:{}' has lost content on this node's disk", deployed.version);
-        Err(Error::new(ErrorKind::Unavailable, "find a unit", message)
-            .with_retry(Retry::Never)
-            .hint(format!("deploy the same bytes again: haulier deploy {name} PATH --version {}", deployed.version))
-            .with_source(error))
+        Ok(())
     }
 
     /// Checks that a unit's content is all there, keeps it there, and gets it onto the disk.
@@ -169,57 +140,17 @@ impl Store {
         if stored_sources.len() > INLINE_SOURCES {
             contents.push(&stored_sources);
         }
-        let mut lease =
-            self.lease(contents.iter().map(|bytes| Digest::of(bytes)).chain(manifest.roots.iter().copied()));
+        let mut lease = self.lease(contents.iter().map(|bytes| Digest::of(bytes)));
         let stored = self.put_all(&contents)?;
+        let losses = self.inner.index.losses();
         let content = self.content_of(manifest, Some(&mut lease))?;
-        let mut packs = HashMap::new();
-        for digest in content.digests.iter().chain(&stored) {
-            let pack = self.inner.index.pack_of(digest).ok_or_else(|| missing(&[*digest]))?;
-            if !pack.is_synced() {
-                packs.insert(pack.path.clone(), pack);
-            }
-        }
-        self.sync(&packs.into_values().collect::<Vec<_>>())?;
+        self.sync_contents(content.digests.iter().chain(&stored))?;
+        self.inner.index.mark_whole(stored[0], losses);
         let sources = match stored.get(1) {
             Some(stored) => Sources::Stored { stored: *stored },
             None => Sources::Names(sources),
         };
         Ok(WholeUnit { lease, size: content.size, entries: content.entries, sources })
-    }
-
-    /// The content of a published unit; an error if it is not whole.
-    pub(crate) fn content(&self, digest: &Digest) -> Result<UnitContent> {
-        self.content_of(&self.manifest(digest)?, None)
-    }
-
-    fn content_of(&self, manifest: &Manifest, lease: Option<&mut Lease>) -> Result<UnitContent> {
-        let absent = self.missing(manifest.roots.iter().copied());
-        if !absent.is_empty() {
-            return Err(missing(&absent));
-        }
-        let roots = self.roots(manifest)?;
-        let entries = || roots.iter().flat_map(|root| &root.entries);
-        if let Some(lease) = lease {
-            lease.extend(entries().map(|entry| entry.digest));
-        }
-        let absent = self.missing(entries().map(|entry| entry.digest));
-        if !absent.is_empty() {
-            return Err(missing(&absent));
-        }
-        for entry in entries() {
-            let size = self.inner.index.size_of(&entry.digest).unwrap_or_default();
-            if size != entry.size {
-                let message = format!("'{}' has {size} bytes, and its root says {}", entry.path, entry.size);
-                return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message));
-            }
-        }
-        let digests = manifest.roots.iter().copied().chain(entries().map(|entry| entry.digest)).collect();
-        Ok(UnitContent {
-            digests,
-            size: roots.iter().map(haulier_model::Root::size).sum(),
-            entries: entries().count() as u64,
-        })
     }
 
     /// Reads the head, changes it, writes it back; again if somebody else wrote it meanwhile.
@@ -321,14 +252,6 @@ struct WholeUnit {
     sources: Sources,
 }
 
-/// What a manifest refers to.
-pub(crate) struct UnitContent {
-    /// Roots and entries.
-    pub(crate) digests: Vec<Digest>,
-    size: u64,
-    entries: u64,
-}
-
 impl HeadCache {
     fn parse(&self, name: &UnitName, record: &Record) -> Result<Arc<Head>> {
         if let Some((revision, head)) = self.0.read().get(name)
@@ -348,17 +271,6 @@ impl Store {
         let read = self.read(digest).ok();
         read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
-}
-
-fn missing(digests: &[Digest]) -> Error {
-    let first = digests.first().map(Digest::short).unwrap_or_default();
-    Error::new(
-        ErrorKind::InvalidArgument,
-        "deploy",
-        format!("{} contents are missing, the first is {first}", digests.len()),
-    )
-    .with_retry(Retry::Now)
-    .hint("deploy again: only what is missing is sent")
 }
 
 fn now_ms() -> u64 {

@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
-use haulier_model::{Digest, ErrorKind};
+use haulier_model::{Digest, ErrorKind, Retry};
 use haulier_store::Store;
 
 use crate::{Fixture, assert_whole, deploy};
@@ -29,13 +29,17 @@ async fn a_unit_that_lost_content_is_refused_until_it_is_deployed_again() {
         let store = fixture.open().await;
         assert_eq!(fixture.count("damaged"), 1, "cut at {cut}");
         assert_eq!(store.list(None).await.unwrap().len(), 1, "it is still listed");
-        let error = store.resolve(&"orders".parse().unwrap()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.hint_text().contains("haulier deploy orders"), "{error}");
+        assert_eq!(store.resolve(&"orders".parse().unwrap()).await.unwrap(), record);
+        assert!(!store.holds(&record.digest) && !store.missing_of_unit(&record.digest).unwrap().is_empty());
+        let error = store.refuse_incomplete(&record).unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Never));
+        assert!(error.message().contains("'orders:1.0'") && error.message().contains("lost content"), "{error}");
+        assert!(error.hint_text().contains("haulier deploy orders PATH --version 1.0"), "{error}");
+        assert_eq!(store.collect(|_| false).await.unwrap().packs, 0, "what is left of it stays, for its repair");
 
         let again = deploy(&store, "orders", "1.0", &CONTENTS).await.unwrap();
         assert_eq!(again, record, "the same bytes are the same unit");
-        assert_eq!(store.resolve(&"orders".parse().unwrap()).await.unwrap(), record);
+        assert!(store.holds(&record.digest) && store.refuse_incomplete(&record).is_ok());
         assert_whole(&store, &record);
     }
 }
@@ -49,9 +53,9 @@ async fn content_that_comes_back_heals_without_a_deployment() {
     drop(store);
     fs::remove_file(pack).unwrap();
     let store = fixture.open().await;
-    assert!(store.resolve(&"orders".parse().unwrap()).await.is_err());
+    assert!(!store.holds(&record.digest) && store.refuse_incomplete(&record).is_err());
     crate::send(&store, &[b"alone in its pack"]);
-    assert_eq!(store.resolve(&"orders".parse().unwrap()).await.unwrap(), record);
+    assert!(store.holds(&record.digest) && store.refuse_incomplete(&record).is_ok());
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 mod content;
 mod damage;
 mod full_disk;
+mod members;
 mod model;
+mod travel;
 mod units;
 
 use std::{path::Path, sync::Arc};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use haulier::{DeployedUnit, NodeInfo, NodeOutcome};
+use haulier::{DeployedUnit, Digest, NodeInfo, NodeOutcome};
 use haulier_model::{Error, Result};
 use jni::{
     Env, JValue, JavaVM, jni_sig, jni_str,
@@ -163,6 +163,7 @@ pub(crate) fn unit_fields(units: &[DeployedUnit]) -> Vec<String> {
             unit.deployed_at_ms.to_string(),
             unit.deployed_by.clone(),
             unit.sources.join("\n"),
+            unit.holders.join("\n"),
         ]
     };
     units.iter().flat_map(fields).collect()
@@ -171,17 +172,30 @@ pub(crate) fn unit_fields(units: &[DeployedUnit]) -> Vec<String> {
 /// The fields of nodes, in the order of `NodeInfo`.
 pub(crate) fn node_fields(nodes: &[NodeInfo]) -> Vec<String> {
     let fields = |node: &NodeInfo| {
-        let runtimes: Vec<String> = node.runtimes.iter().map(|(name, version)| format!("{name}={version}")).collect();
+        let held: Vec<String> = node.held_units.iter().map(Digest::to_string).collect();
         [
             node.name.clone(),
             node.address.clone(),
+            node.state.name().to_owned(),
+            pairs(&node.labels),
             node.version.clone(),
-            runtimes.join("\n"),
+            pairs(node.runtimes.iter().map(|(name, version)| (name, version))),
+            node.slots.to_string(),
             node.queued.to_string(),
             node.executing.to_string(),
+            held.join("\n"),
+            node.local_code.map(|digest| digest.to_string()).unwrap_or_default(),
+            node.owns_catalogue.to_string(),
+            node.direct.to_string(),
             node.process_id.to_string(),
             node.uptime_seconds.to_string(),
+            node.code_round_trips.to_string(),
         ]
     };
     nodes.iter().flat_map(fields).collect()
+}
+
+/// One on each line, name=value.
+fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
 }

@@ -134,7 +134,9 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
     codec: jint,
     payload: JByteArray<'local>,
     target: jint,
-    node: JString<'local>,
+    name: JString<'local>,
+    labels: Texts<'local>,
+    failover: jboolean,
     deadline_millis: jlong,
     result_codecs: jint,
 ) -> jlong {
@@ -143,8 +145,10 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
         let entry_point = convert::text(env, &entry_point)?;
         let target = match target {
             0 => Target::Any,
-            1 => Target::Node(convert::text(env, &node)?),
-            _ => Target::All,
+            1 => Target::Node(convert::text(env, &name)?),
+            2 => Target::All,
+            3 => Target::Key(convert::text(env, &name)?),
+            other => return Err(Error::internal("submit a task", format!("{other} is no target")).into()),
         };
         let everywhere = target == Target::All;
         let language = if entry_point.is_empty() { Language::Java } else { Language::of_entry_point(&entry_point) };
@@ -153,6 +157,8 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
             code: code(scope, start)?,
             payload: convert::bytes(env, &payload)?.into(),
             target,
+            labels: convert::pairs(env, &labels)?,
+            failover,
             deadline: millis(deadline_millis),
             result_codecs: convert::codecs(result_codecs)?,
             ..Submission::new(language, entry_point, convert::codec(codec)?)

@@ -1,5 +1,7 @@
 //! Arguments and results: strings, bytes and arrays between Java and Rust.
 
+use std::collections::BTreeMap;
+
 use haulier_model::{Codec, Error, ErrorKind};
 use jni::{
     Env,
@@ -29,6 +31,15 @@ pub(crate) fn texts<'local>(
         env.delete_local_ref(string);
     }
     Ok(texts)
+}
+
+/// Names and values that come in turns; null is none.
+pub(crate) fn pairs<'local>(
+    env: &mut Env<'local>,
+    array: &JObjectArray<'local, JString<'local>>,
+) -> Outcome<BTreeMap<String, String>> {
+    let mut texts = texts(env, array)?.into_iter();
+    Ok(std::iter::from_fn(|| Some((texts.next()?, texts.next()?))).collect())
 }
 
 /// Bytes; null is none.

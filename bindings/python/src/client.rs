@@ -4,13 +4,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier::{
-    CodeReference, CodeScope, Codec, ConnectOptions, DeployedUnit, DeploymentMode, Language, NodeInfo, Result,
+    CodeReference, CodeScope, Codec, ConnectOptions, DeployedUnit, DeploymentMode, Digest, Language, NodeInfo, Result,
     RootKind, Submission, Target, TaskId, runtime,
 };
 use pyo3::{
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{PyBytes, PyDict, PyTuple},
+    types::{IntoPyDict as _, PyBytes, PyDict, PyTuple},
 };
 
 use crate::{
@@ -35,7 +35,7 @@ pub(crate) struct Template {
 impl Template {
     #[new]
     #[pyo3(signature = (*, entry_point, result_codecs, units=Vec::new(), start=Vec::new(), requires=Vec::new(),
-                        timeout=None, node=None, broadcast=false))]
+                        timeout=None, node=None, key=None, labels=Vec::new(), failover=false, broadcast=false))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         entry_point: &str,
@@ -45,17 +45,23 @@ impl Template {
         requires: Vec<String>,
         timeout: Option<f64>,
         node: Option<String>,
+        key: Option<String>,
+        labels: Vec<(String, String)>,
+        failover: bool,
         broadcast: bool,
     ) -> PyResult<Self> {
         let language = if entry_point.is_empty() { Language::Python } else { Language::of_entry_point(entry_point) };
         let submission = Submission {
             units,
             result_codecs: result_codecs.into_iter().map(errors::codec_of).collect::<PyResult<_>>()?,
-            target: match node {
+            target: match (node, key) {
                 _ if broadcast => Target::All,
-                Some(node) => Target::Node(node),
-                None => Target::Any,
+                (Some(node), _) => Target::Node(node),
+                (None, Some(key)) => Target::Key(key),
+                (None, None) => Target::Any,
             },
+            labels: labels.into_iter().collect(),
+            failover,
             deadline: timeout.map(seconds).transpose()?,
             ..Submission::new(language, entry_point, Codec::Pickle)
         };
@@ -167,9 +173,10 @@ impl Cluster {
         version: String,
         sources: Vec<PathBuf>,
         replace: bool,
+        nodes: String,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let deploy = sources.iter().fold(self.cluster.deploy(name, version), |deploy, source| deploy.source(source));
-        unit(py, &wait(py, deploy.replace(replace).send())?)
+        unit(py, &wait(py, deploy.replace(replace).nodes(nodes).send())?)
     }
 
     fn undeploy<'py>(&self, py: Python<'py>, reference: &str, force: bool) -> PyResult<Vec<Bound<'py, PyTuple>>> {
@@ -182,7 +189,7 @@ impl Cluster {
         units.iter().map(|listed| unit(py, listed)).collect()
     }
 
-    fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+    fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let nodes = wait(py, self.cluster.nodes())?;
         nodes.iter().map(|info| node(py, info)).collect()
     }
@@ -240,24 +247,29 @@ fn unit<'py>(py: Python<'py>, unit: &DeployedUnit) -> PyResult<Bound<'py, PyTupl
         deployed_at,
         &unit.deployed_by,
         PyTuple::new(py, &unit.sources)?,
+        PyTuple::new(py, &unit.holders)?,
     )
         .into_pyobject(py)
 }
 
-fn node<'py>(py: Python<'py>, node: &NodeInfo) -> PyResult<Bound<'py, PyTuple>> {
-    let runtimes = PyDict::new(py);
-    for (language, version) in &node.runtimes {
-        runtimes.set_item(language, version)?;
-    }
-    (
-        &node.name,
-        &node.address,
-        &node.version,
-        runtimes,
-        node.queued,
-        node.executing,
-        node.process_id,
-        Duration::from_secs(node.uptime_seconds).as_secs_f64(),
-    )
-        .into_pyobject(py)
+/// The fields of `haulier.Node`, by name.
+fn node<'py>(py: Python<'py>, node: &NodeInfo) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("name", &node.name)?;
+    fields.set_item("address", &node.address)?;
+    fields.set_item("state", node.state.name())?;
+    fields.set_item("labels", node.labels.iter().into_py_dict(py)?)?;
+    fields.set_item("version", &node.version)?;
+    fields.set_item("runtimes", node.runtimes.iter().map(|(name, version)| (name, version)).into_py_dict(py)?)?;
+    fields.set_item("slots", node.slots)?;
+    fields.set_item("queued", node.queued)?;
+    fields.set_item("executing", node.executing)?;
+    fields.set_item("held_units", PyTuple::new(py, node.held_units.iter().map(Digest::to_string))?)?;
+    fields.set_item("local_code", node.local_code.map(|digest| digest.to_string()))?;
+    fields.set_item("owns_catalogue", node.owns_catalogue)?;
+    fields.set_item("direct", node.direct)?;
+    fields.set_item("process_id", node.process_id)?;
+    fields.set_item("uptime", Duration::from_secs(node.uptime_seconds).as_secs_f64())?;
+    fields.set_item("code_round_trips", node.code_round_trips)?;
+    Ok(fields)
 }

@@ -15,10 +15,10 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a node until it is told to stop (SIGINT, SIGTERM).
-    Node(Box<NodeArguments>),
+    /// Run a node until it is told to stop (SIGINT, SIGTERM), or take one out of service.
+    Node(Box<Node>),
     #[command(flatten)]
-    Client(ClientCommand),
+    Client(Box<ClientCommand>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,12 +36,42 @@ pub(crate) enum ClientCommand {
     Run(Run),
     /// List the nodes of the cluster.
     Nodes(Nodes),
+    /// Typed as `haulier node drain`.
+    #[command(skip)]
+    Drain(Drain),
+}
+
+/// `haulier node` starts a node; with one more word it is about a node that runs.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Node {
+    #[command(subcommand)]
+    pub(crate) action: Option<NodeAction>,
+    #[command(flatten)]
+    pub(crate) arguments: NodeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeAction {
+    /// Take a node out of service: it finishes what it has and takes nothing new.
+    Drain(Drain),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Drain {
+    /// Name of the node.
+    pub(crate) name: String,
+    /// Let it take tasks again.
+    #[arg(long)]
+    pub(crate) undo: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// How to reach the cluster and how to print.
 #[derive(Args, Debug)]
 pub(crate) struct Connection {
-    /// Node to connect to.
+    /// Node to connect to; of several, HOST:PORT,HOST:PORT, the first that answers.
     #[arg(long, value_name = "HOST:PORT", env = "HAULIER_ADDRESS", default_value = "127.0.0.1:7440")]
     pub(crate) address: String,
     /// Token that the node asks for.
@@ -76,6 +106,9 @@ pub(crate) struct Deploy {
     /// Replace other bytes under the same name and version.
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Wait until these nodes have it: one, majority, all, or names with commas between them [default: majority].
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) nodes: String,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
@@ -118,11 +151,20 @@ pub(crate) struct Run {
     #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
     pub(crate) arguments: Vec<String>,
     /// Run on every node and print each node's result.
-    #[arg(long, conflicts_with = "node")]
+    #[arg(long, conflicts_with_all = ["node", "key"])]
     pub(crate) broadcast: bool,
     /// Run on the node of this name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "key")]
     pub(crate) node: Option<String>,
+    /// Run always on the same node for the same key, as long as that node is there.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Run only on nodes with this label. May be given again: on nodes that have all of them.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
+    /// Run again elsewhere if a node is lost that has the task; it may then run more than once.
+    #[arg(long)]
+    pub(crate) failover: bool,
     /// Give up after so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<std::time::Duration>,
@@ -134,6 +176,16 @@ pub(crate) struct Run {
 pub(crate) struct Nodes {
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// A label, as nodes have it and tasks ask for it.
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() && !text.contains(char::is_control) => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("a label is KEY=VALUE".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<std::time::Duration, String> {
@@ -152,6 +204,7 @@ impl ClientCommand {
             | Self::ListDeployments(ListDeployments { connection, .. })
             | Self::Inspect(Inspect { connection, .. })
             | Self::Run(Run { connection, .. })
+            | Self::Drain(Drain { connection, .. })
             | Self::Nodes(Nodes { connection }) => connection,
         }
     }
@@ -169,9 +222,21 @@ pub(crate) struct NodeArguments {
     /// Name of the node, unique in the cluster [default: node- and the port].
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Address that clients dial, where it differs from the one listened on.
+    /// Address that clients and other nodes dial, where it differs from the one listened on.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
+    /// Join the cluster of this node, which may be any of its members [default: be the first node of a cluster].
+    #[arg(long, value_name = "HOST:PORT", env = "HAULIER_JOIN")]
+    pub(crate) join: Option<String>,
+    /// Give the node a label that tasks can ask for. May be given again.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
+    /// File with the token that the nodes of the cluster show each other, one line.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) cluster_token_file: Option<PathBuf>,
+    /// Dial other nodes by TLS, trusting the certificates in this PEM file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_ca: Option<PathBuf>,
     /// File with the tokens that clients may present: one a line, or NAME TOKEN.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) token_file: Option<PathBuf>,
@@ -244,13 +309,18 @@ mod tests {
         for line in [
             "haulier node",
             "haulier node --listen 127.0.0.1:0 --data-dir d --exit-with-parent --ready-file r --workers 4",
-            "haulier deploy pricing a.jar b.jar libs/ --version 1.2.0 --replace",
+            "haulier deploy pricing a.jar b.jar libs/ --version 1.2.0 --replace --nodes n1,n2",
             "haulier undeploy pricing:1.2.0 --force",
             "haulier ls",
             "haulier list-deployments pricing --output json",
             "haulier run pricing com.acme.Price 42 -7 -1.5 [1,2] @file.json -",
             "haulier run pricing com.acme.Price --broadcast --timeout 2.5 --address n1:7440",
+            "haulier run pricing com.acme.Price --broadcast --label zone=a --label disk=ssd",
+            "haulier run pricing com.acme.Price --key customer-7 --failover --address n1:7440,n2:7440",
             "haulier nodes --token t --tls-ca ca.pem",
+            "haulier node --join n1:7440 --label zone=a --label disk= --cluster-token-file t --tls-ca ca.pem",
+            "haulier node drain n2 --address n1:7440",
+            "haulier node drain n2 --undo --output json",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -262,9 +332,32 @@ mod tests {
             "haulier run pricing",
             "haulier run a b --timeout 0",
             "haulier run a b --broadcast --node n1",
+            "haulier run a b --broadcast --key k",
+            "haulier run a b --node n1 --key k",
+            "haulier run a b --label zone",
+            "haulier run a b --label =a",
+            "haulier node --label zone",
+            "haulier node drain",
+            "haulier node --name n1 drain n2",
+            "haulier node drain n2 --listen 127.0.0.1:0",
+            "haulier drain n2",
             "haulier ls --output xml",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_node_starts_or_is_drained() {
+        let node = |line| match parse(line).expect(line).command {
+            Command::Node(node) => node,
+            Command::Client(other) => panic!("{line}: {other:?}"),
+        };
+        let starts = node("haulier node --label zone=a=b --label disk=");
+        assert!(starts.action.is_none());
+        let labels = [("zone", "a=b"), ("disk", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(starts.arguments.labels, labels);
+        let Some(NodeAction::Drain(drain)) = node("haulier node drain n2 --undo").action else { panic!("no drain") };
+        assert_eq!((drain.name.as_str(), drain.undo), ("n2", true));
     }
 }

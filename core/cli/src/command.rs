@@ -1,19 +1,18 @@
 //! Commands that talk to a cluster.
 
 mod deploy;
+mod nodes;
 mod run;
 mod units;
 
 use std::process::ExitCode;
 
 use haulier::{Cluster, ConnectOptions, Result};
-use serde_json::{Value as Json, json};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    arguments::{ClientCommand, Connection, Format},
+    arguments::{ClientCommand, Connection},
     failure::Failure,
-    output,
 };
 
 /// Runs a command to its end or to Ctrl-C.
@@ -58,53 +57,10 @@ async fn perform(cluster: &Cluster, command: run::Ready) -> Result<(), Failure> 
             ClientCommand::Undeploy(arguments) => units::undeploy(cluster, arguments).await?,
             ClientCommand::ListDeployments(arguments) => units::list(cluster, arguments).await?,
             ClientCommand::Inspect(arguments) => units::inspect(cluster, arguments).await?,
-            ClientCommand::Nodes(arguments) => nodes(cluster, arguments.connection.output).await?,
+            ClientCommand::Nodes(arguments) => nodes::list(cluster, arguments.connection.output).await?,
+            ClientCommand::Drain(arguments) => nodes::drain(cluster, arguments).await?,
             ClientCommand::Run(arguments) => return run::run(cluster, arguments, Vec::new()).await,
         },
-    }
-    Ok(())
-}
-
-async fn nodes(cluster: &Cluster, format: Format) -> Result<()> {
-    let nodes = cluster.nodes().await?;
-    match format {
-        Format::Table => {
-            let rows = nodes.into_iter().map(|node| {
-                let runtimes: Vec<_> =
-                    node.runtimes.iter().map(|(name, version)| format!("{name} {version}")).collect();
-                [
-                    node.name,
-                    node.address,
-                    node.version,
-                    runtimes.join(", "),
-                    node.queued.to_string(),
-                    node.executing.to_string(),
-                    output::age(std::time::Duration::from_secs(node.uptime_seconds)),
-                ]
-            });
-            output::table(&["node", "address", "version", "runtimes", "queued", "executing", "uptime"], rows);
-        }
-        Format::Json => {
-            let nodes: Json = nodes
-                .into_iter()
-                .map(|node| {
-                    let runtimes: serde_json::Map<_, _> =
-                        node.runtimes.into_iter().map(|(name, version)| (name, version.into())).collect();
-                    json!({
-                        "name": node.name,
-                        "address": node.address,
-                        "version": node.version,
-                        "runtimes": runtimes,
-                        "queued": node.queued,
-                        "executing": node.executing,
-                        "process_id": node.process_id,
-                        "uptime_seconds": node.uptime_seconds,
-                        "code_round_trips": node.code_round_trips,
-                    })
-                })
-                .collect();
-            output::say_json(&nodes);
-        }
     }
     Ok(())
 }

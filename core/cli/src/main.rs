@@ -13,7 +13,7 @@ use std::{ffi::OsStr, process::ExitCode};
 
 use clap::Parser as _;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, ClientCommand, Command, NodeAction};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -22,7 +22,10 @@ fn main() -> ExitCode {
         haulier_worker::launcher::exec_worker(arguments);
     }
     match Arguments::parse().command {
-        Command::Node(options) => node::run(options),
-        Command::Client(command) => command::run(command),
+        Command::Node(node) => match node.action {
+            Some(NodeAction::Drain(drain)) => command::run(ClientCommand::Drain(drain)),
+            None => node::run(node.arguments),
+        },
+        Command::Client(command) => command::run(*command),
     }
 }

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Runs a node until it is told to stop.
-pub(crate) fn run(arguments: Box<NodeArguments>) -> ExitCode {
+pub(crate) fn run(arguments: NodeArguments) -> ExitCode {
     let filter = EnvFilter::try_from_env("HAULIER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: Box<NodeArguments>) -> ExitCode {
     }
     let runtime = runtime();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(serve(*arguments, parent)),
+        Ok(runtime) => runtime.block_on(serve(arguments, parent)),
         Err(error) => Err(failed("start the runtime", &error)),
     };
     match result {
@@ -102,6 +102,18 @@ fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
     if let Some(address) = arguments.advertise {
         builder = builder.advertise(address);
     }
+    if let Some(member) = arguments.join {
+        builder = builder.join(member);
+    }
+    for (key, value) in arguments.labels {
+        builder = builder.label(key, value);
+    }
+    if let Some(path) = arguments.cluster_token_file {
+        builder = builder.cluster_token(cluster_token(&path)?);
+    }
+    if let Some(path) = arguments.tls_ca {
+        builder = builder.tls_ca(read(&path)?);
+    }
     if let Some(path) = arguments.token_file {
         for (name, token) in tokens(&path)? {
             builder = builder.token(name, token);
@@ -152,6 +164,21 @@ fn tokens(path: &Path) -> Result<Vec<(String, String)>> {
 fn bad_tokens(path: &Path, problem: &str) -> Error {
     Error::new(ErrorKind::InvalidArgument, "read the tokens", format!("{}: {problem}", path.display()))
         .hint("write one token a line, or NAME TOKEN")
+}
+
+/// The one token in a file that is nothing else.
+fn cluster_token(path: &Path) -> Result<String> {
+    let text = String::from_utf8(read(path)?).map_err(|error| failed(&path.display().to_string(), &error))?;
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    match (lines.next(), lines.next()) {
+        (Some(token), None) if !token.contains(char::is_whitespace) => Ok(token.to_owned()),
+        _ => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "read the cluster's token",
+            format!("{}: it is not one token on one line", path.display()),
+        )
+        .hint("make one: openssl rand -hex 32")),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -237,6 +264,18 @@ mod tests {
             assert_eq!(tokens(&path).unwrap_err().kind(), ErrorKind::InvalidArgument, "{bad:?}");
         }
         assert!(tokens(&folder.path().join("missing")).is_err());
+    }
+
+    #[test]
+    fn a_cluster_has_one_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "# of the cluster\ns3cret\n").unwrap();
+        assert_eq!(cluster_token(&path).unwrap(), "s3cret");
+        for bad in ["", "# nothing\n", "a\nb\n", "name token\n"] {
+            fs::write(&path, bad).unwrap();
+            assert_eq!(cluster_token(&path).unwrap_err().kind(), ErrorKind::InvalidArgument, "{bad:?}");
+        }
     }
 
     #[test]

@@ -78,12 +78,13 @@ pub(crate) fn units(units: &[DeployedUnit]) {
             unit.state.name().to_owned(),
             size(unit.size),
             unit.entries.to_string(),
+            unit.holders.join(", "),
             unit.digest.short(),
             age_since(unit.deployed_at_ms),
             unit.sources.join(", "),
         ]
     });
-    table(&["unit", "version", "status", "size", "files", "digest", "age", "sources"], rows);
+    table(&["unit", "version", "status", "size", "files", "nodes", "digest", "age", "sources"], rows);
 }
 
 /// A unit for programs.
@@ -99,6 +100,7 @@ pub(crate) fn unit_object(unit: &DeployedUnit) -> Json {
         "deployed_at_ms": unit.deployed_at_ms,
         "deployed_by": unit.deployed_by,
         "sources": unit.sources,
+        "holders": unit.holders,
     })
 }
 

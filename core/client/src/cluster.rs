@@ -3,8 +3,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use haulier_model::{Error, ErrorKind, Result, RootKind};
-use haulier_protocol::{MESSAGE_LIMIT, v1};
-use v1::cluster_service_client::ClusterServiceClient;
 
 use crate::{
     CodeScope, Completion, ConnectOptions, Submission, TaskId, runtime,
@@ -36,30 +34,6 @@ impl Drop for Owner {
     fn drop(&mut self) {
         self.session.close();
     }
-}
-
-/// A node as its cluster sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NodeInfo {
-    /// The node's name, unique in the cluster.
-    pub name: String,
-    /// The address that clients dial, host:port.
-    pub address: String,
-    /// The version of Haulier with its build: "0.1.0+1a2b3c4d".
-    pub version: String,
-    /// Languages that run there with the versions of their runtimes: ("java", "17.0.15"), sorted.
-    pub runtimes: Vec<(String, String)>,
-    /// Tasks that wait on the node.
-    pub queued: u32,
-    /// Tasks that run on the node.
-    pub executing: u32,
-    /// The process id, for operators of one machine.
-    pub process_id: u32,
-    /// Seconds since the node started.
-    pub uptime_seconds: u64,
-    /// Round trips to clients for peer-loaded code since the node started: offers, packs and late requests.
-    pub code_round_trips: u64,
 }
 
 impl Cluster {
@@ -95,17 +69,6 @@ impl Cluster {
         Task::new(self.clone(), units.into(), entry_point.into())
     }
 
-    /// The nodes of the cluster.
-    pub async fn nodes(&self) -> Result<Vec<NodeInfo>> {
-        self.ask("list nodes".to_owned(), async move |session, operation| {
-            let mut client = ClusterServiceClient::new(session.data.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-            let answer = client.list_nodes(session.route.request(v1::ListNodesRequest {})).await;
-            let nodes = answer.map_err(|status| session.route.refused(&status, &operation))?.into_inner().nodes;
-            Ok(nodes.into_iter().map(NodeInfo::from).collect())
-        })
-        .await
-    }
-
     /// Ends the session: its tasks are cancelled and complete with `Canceled`; every later call fails with `Closed`.
     /// Waits until the node knows, for at most 3 seconds. A second call does nothing.
     pub async fn close(&self) {
@@ -136,6 +99,12 @@ impl Cluster {
     /// The name of the session, for logs; empty while it is lost.
     pub fn session_id(&self) -> String {
         self.owner.session.welcome().session_id
+    }
+
+    /// Whether this client has a connection to the node of this name.
+    pub(crate) fn is_direct(&self, node: &str) -> bool {
+        let session = &self.owner.session;
+        matches!(session.status(), Status::Connected(_)) && session.welcome().node == node
     }
 
     /// Whether the node takes code from clients; if not, tasks run from units alone.
@@ -169,23 +138,5 @@ impl Cluster {
                 .hint("look at the node's log, then try again");
         let asked = question(session, operation);
         runtime::run(async move { tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(late)) }).await
-    }
-}
-
-impl From<v1::Node> for NodeInfo {
-    fn from(node: v1::Node) -> Self {
-        let mut runtimes: Vec<_> = node.runtimes.into_iter().collect();
-        runtimes.sort_unstable();
-        Self {
-            name: node.name,
-            address: node.address,
-            version: node.version,
-            runtimes,
-            queued: node.queued,
-            executing: node.executing,
-            process_id: node.process_id,
-            uptime_seconds: node.uptime_seconds,
-            code_round_trips: node.code_round_trips,
-        }
     }
 }

@@ -52,6 +52,7 @@ pub struct Deploy {
     version: String,
     sources: Vec<(Expected, PathBuf)>,
     replace: bool,
+    nodes: String,
     progress: Callback,
 }
 
@@ -71,6 +72,7 @@ impl Cluster {
             version: version.into(),
             sources: Vec::new(),
             replace: false,
+            nodes: String::new(),
             progress: Arc::new(|_| {}),
         }
     }
@@ -103,6 +105,14 @@ impl Deploy {
         self
     }
 
+    /// Which nodes must have the unit before [`Deploy::send`] returns: "one", "majority", "all", or names of nodes with
+    /// commas between them. Default: the majority. Nodes that are lost are not waited for, and no node for more than 10
+    /// seconds: it fetches the unit when a task needs it.
+    pub fn nodes(mut self, nodes: impl Into<String>) -> Self {
+        self.nodes = nodes.into();
+        self
+    }
+
     /// Calls `callback` with the progress, on another thread. It must be quick.
     pub fn progress(mut self, callback: impl Fn(DeployProgress) + Send + Sync + 'static) -> Self {
         self.progress = Arc::new(callback);
@@ -129,6 +139,7 @@ impl Deploy {
             replace: self.replace,
             roots: content.manifest.roots.iter().flat_map(Digest::as_bytes).copied().collect::<Vec<u8>>().into(),
             sources: content.roots.iter().map(|root| root.name.clone()).collect(),
+            nodes: self.nodes,
         };
         let session = self.cluster.session_for(&operation)?;
         let transfer = Transfer { session, operation, content: Arc::new(content), progress: self.progress };

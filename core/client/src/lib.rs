@@ -21,6 +21,7 @@ mod arguments;
 mod cluster;
 mod code;
 mod deploy;
+mod nodes;
 mod options;
 #[doc(hidden)]
 pub mod relay;
@@ -31,7 +32,7 @@ mod task;
 mod units;
 
 pub use arguments::IntoArguments;
-pub use cluster::{Cluster, NodeInfo};
+pub use cluster::Cluster;
 pub use code::CodeScope;
 pub use deploy::{Deploy, DeployProgress};
 pub use haulier_model::{
@@ -39,6 +40,7 @@ pub use haulier_model::{
     Value,
 };
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
+pub use nodes::{NodeInfo, NodeState};
 pub use options::{ConnectOptions, DEFAULT_PORT};
 pub use submission::{CodeReference, Completion, NodeOutcome, Output, Submission, Target, TaskId};
 pub use task::{Map, Task, TaskHandle, Units};

@@ -2,7 +2,7 @@
 //!
 //! Must never know how tasks travel.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use haulier_model::{Codec, Digest, Language, LoadingPolicy, Result};
@@ -25,6 +25,9 @@ pub enum Target {
     Any,
     /// The node of this name; `NotFound` if there is none.
     Node(String),
+    /// Always the same node for the same key, for as long as that node is there: tasks of one customer, say, find what
+    /// earlier ones have left in memory.
+    Key(String),
     /// Every node; the outcome has one part for each.
     All,
 }
@@ -69,6 +72,11 @@ pub struct Submission {
     pub payload: Bytes,
     /// Where the task runs. Default: any node.
     pub target: Target,
+    /// Only nodes that have all of these labels take the task, whatever the target. Default: none.
+    pub labels: BTreeMap<String, String>,
+    /// Whether the task runs again elsewhere if a node is lost that has it: then it may run more than once. Default:
+    /// no; it fails with `WorkerLost`, or with `SessionLost` if this client was connected to that node.
+    pub failover: bool,
     /// The longest time until the completion, from the submit on. The completion comes then, with
     /// `DeadlineExceeded`, even if no node can be reached any more. Default: none.
     pub deadline: Option<Duration>,
@@ -92,6 +100,8 @@ impl Submission {
             codec,
             payload: Bytes::new(),
             target: Target::Any,
+            labels: BTreeMap::new(),
+            failover: false,
             deadline: None,
             idempotency_key: String::new(),
             result_codecs: vec![codec],

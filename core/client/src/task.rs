@@ -3,7 +3,7 @@
 //! Built on [`Cluster::submit`] alone.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fmt,
     marker::PhantomData,
     pin::Pin,
@@ -63,13 +63,24 @@ pub struct Task {
     units: Vec<String>,
     entry_point: String,
     target: Target,
+    labels: BTreeMap<String, String>,
+    failover: bool,
     timeout: Option<Duration>,
     window: usize,
 }
 
 impl Task {
     pub(crate) fn new(cluster: Cluster, units: Units, entry_point: String) -> Self {
-        Self { cluster, units: units.0, entry_point, target: Target::Any, timeout: None, window: WINDOW }
+        Self {
+            cluster,
+            units: units.0,
+            entry_point,
+            target: Target::Any,
+            labels: BTreeMap::new(),
+            failover: false,
+            timeout: None,
+            window: WINDOW,
+        }
     }
 
     /// The longest time that a call may take, after which it fails with `DeadlineExceeded`. Default: none.
@@ -79,10 +90,33 @@ impl Task {
         self
     }
 
-    /// Runs on the node of this name. Default: the least loaded one.
+    /// Runs on the node of this name. Default: the least loaded one. The last of this and [`Task::key`] counts.
     #[must_use]
-    pub fn on_node(mut self, name: impl Into<String>) -> Self {
+    pub fn node(mut self, name: impl Into<String>) -> Self {
         self.target = Target::Node(name.into());
+        self
+    }
+
+    /// Runs always on the same node for the same key, for as long as that node is there.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.target = Target::Key(key.into());
+        self
+    }
+
+    /// Runs only on nodes that have this label; with several labels, on those that have all of them. Counts for
+    /// [`Task::broadcast`] too.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Runs again elsewhere if a node is lost that has the task, which then may run more than once. Default: it fails
+    /// with `WorkerLost` or `SessionLost`.
+    #[must_use]
+    pub fn failover(mut self) -> Self {
+        self.failover = true;
         self
     }
 
@@ -133,7 +167,8 @@ impl Task {
         Map { task: self.clone(), arguments: Some(Box::new(arguments)), running: VecDeque::new() }
     }
 
-    /// Calls the task on every node: each node's name with its result or error, as soon as all have answered.
+    /// Calls the task on every node that has the labels: each node's name with its result or error, as soon as all
+    /// have answered. A node or key that was set does not count.
     pub async fn broadcast<T>(&self, arguments: impl IntoArguments) -> Result<Vec<(String, Result<T>)>>
     where
         T: TryFrom<Value, Error: Into<Error>>,
@@ -150,6 +185,8 @@ impl Task {
             units: self.units.clone(),
             payload: values::encode_arguments(&arguments.into_arguments()),
             target,
+            labels: self.labels.clone(),
+            failover: self.failover,
             deadline: self.timeout,
             ..Submission::new(Language::of_entry_point(&self.entry_point), self.entry_point.clone(), Codec::Values)
         }

@@ -62,6 +62,8 @@ pub struct DeployedUnit {
     pub deployed_by: String,
     /// The names of the sources in the order in which they are searched: "pricing.jar".
     pub sources: Vec<String>,
+    /// The names of the nodes on which it is whole, as far as the node knows that was asked.
+    pub holders: Vec<String>,
 }
 
 impl DeployedUnit {
@@ -182,6 +184,7 @@ impl TryFrom<v1::Unit> for DeployedUnit {
             deployed_at_ms: unit.deployed_at_ms,
             deployed_by: unit.deployed_by,
             sources: unit.sources,
+            holders: unit.holders,
         })
     }
 }

@@ -188,8 +188,8 @@ fn nodes_and_targets_are_named() {
     let outcomes = submit(&cluster, submission).1.recv_timeout(DEADLINE).unwrap().expect("outcomes");
     assert_eq!((outcomes.len(), outcomes[0].node.clone()), (1, cluster.node()));
     let echo = cluster.task("tasks:1.0.0", "acme_tasks.values:echo").timeout(DEADLINE);
-    assert_eq!(wait(echo.clone().on_node(cluster.node()).call::<i64>(3)).unwrap(), 3);
-    let error = wait(echo.on_node("nowhere").call::<i64>(3)).expect_err("no such node");
+    assert_eq!(wait(echo.clone().node(cluster.node()).call::<i64>(3)).unwrap(), 3);
+    let error = wait(echo.node("nowhere").call::<i64>(3)).expect_err("no such node");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
 }
 

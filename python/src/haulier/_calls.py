@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from haulier import _callables, _native, _roots
+from haulier import _callables, _native, _roots, errors
 from haulier._futures import PICKLE, Call
 
 # Parts of every worker, so that no code travels for them.
@@ -17,12 +17,30 @@ _RUN_PICKLED = ("haulier_worker.calls", "run_pickled")
 _UNNAMED = ("", "")
 
 
+# Forms of calls that are kept: a key for each customer, say, must not fill the memory.
+_MOST_TEMPLATES = 1024
+
+
 class Options(NamedTuple):
-    """What is said about each call besides the callable."""
+    """What is said about each call besides the callable: how long it may take, and where it runs."""
 
     timeout: float | None = None
     node: str | None = None
+    key: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    failover: bool = False
     broadcast: bool = False
+
+
+def options(
+    timeout: float | None, node: str | None, labels: Mapping[str, str] | None, key: str | None, failover: bool
+) -> Options:
+    """Make options of what a caller says; ``haulier.InvalidArgument`` if it cannot hold together."""
+    if node is not None and key is not None:
+        raise errors.InvalidArgument(
+            "a node and a key are given, which both say where a task runs", hint="give node= or key="
+        )
+    return Options(timeout, node, key, tuple(sorted(labels.items())) if labels else (), failover)
 
 
 class CallMaker:
@@ -77,14 +95,14 @@ class CallMaker:
         key = (entry, start, options)
         template = self._templates.get(key)
         if template is None:
+            if len(self._templates) >= _MOST_TEMPLATES:
+                self._templates.clear()
             template = self._templates[key] = _native.Template(
                 entry_point=":".join(entry) if entry[0] else "",
                 start=sorted(start),
                 result_codecs=[PICKLE],
                 requires=[_callables.INTERPRETER],
-                timeout=options.timeout,
-                node=options.node,
-                broadcast=options.broadcast,
+                **options._asdict(),
             )
         return Call(template, PICKLE, payload, by_value, self._code(by_value, start))
 

@@ -6,12 +6,12 @@ import contextlib
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from haulier import _callables, _futures, _native
-from haulier._calls import CallMaker, Options
+from haulier._calls import CallMaker, options
 from haulier._executor import RemoteExecutor
 from haulier._futures import Dispatcher
 from haulier._tasks import TaskRef
@@ -31,6 +31,8 @@ def connect(
 ) -> Cluster:
     """Connect to the node at ``address`` ("host:port", or "host" for port 7440).
 
+    Of several addresses ("a:7440,b:7440") the first one counts that answers. The connection learns the other nodes of
+    the cluster, and goes on with one of them if its node is lost.
     ``token``: what the node asks for; default: ``HAULIER_TOKEN`` of the environment, if it is set.
     ``tls_ca``: a file with the certificate (PEM) that signed the node's; it makes the connection use TLS.
     ``mode``: how widely the loaded code of this client is shared: by nobody ("isolated": each task has a process of
@@ -73,18 +75,36 @@ class Cluster:
         _futures.close_at_exit(self)
 
     def executor(
-        self, *, max_workers: int | None = None, timeout: float | None = None, node: str | None = None
+        self,
+        *,
+        max_workers: int | None = None,
+        timeout: float | None = None,
+        node: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        key: str | None = None,
+        failover: bool = False,
     ) -> RemoteExecutor:
         """Return a ``concurrent.futures.Executor`` that runs callables on the cluster.
 
         ``max_workers``: how many of its tasks are with the cluster at a time; default: all, the nodes queue them.
-        ``timeout``: the deadline of each task in seconds. ``node``: where they run; default: any node.
+        ``timeout``: the deadline of each task in seconds.
+        ``node``: the name of the node where they run; default: any node.
+        ``labels``: they run only on nodes that have all of these.
+        ``key``: they run always on the same node for the same key, as long as that node is there.
+        ``failover``: a task runs again elsewhere if a node is lost that has it, and may then run more than once;
+        default: it raises ``haulier.WorkerLost`` or ``haulier.SessionLost``.
         """
-        return RemoteExecutor(self, max_workers=max_workers, timeout=timeout, node=node)
+        return RemoteExecutor(self, options(timeout, node, labels, key, failover), max_workers=max_workers)
 
-    def broadcast(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Run ``fn(*args, **kwargs)`` on every node: each node's result, or the exception that it ended with."""
-        future = self._dispatcher.submit(self._calls.call(fn, args, kwargs, Options(broadcast=True)))
+    def broadcast(
+        self, fn: Callable[..., Any], /, *args: Any, labels: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Run ``fn(*args, **kwargs)`` on every node: each node's result, or the exception that it ended with.
+
+        ``labels``: only on nodes that have all of these. A parameter of ``fn`` with that name is given by position.
+        """
+        everywhere = options(None, None, labels, None, False)._replace(broadcast=True)
+        future = self._dispatcher.submit(self._calls.call(fn, args, kwargs, everywhere))
         try:
             outcomes: dict[str, Any] = future.result()
             return outcomes
@@ -93,16 +113,26 @@ class Cluster:
             del future
 
     def deploy(
-        self, name: str, version: str | None, /, *sources: str | os.PathLike[str], replace: bool = False
+        self,
+        name: str,
+        version: str | None,
+        /,
+        *sources: str | os.PathLike[str],
+        replace: bool = False,
+        nodes: str | Iterable[str] = "majority",
     ) -> Unit:
         """Deploy sources as the unit ``name:version`` and return it.
 
         A source is a Python file, a package folder, a wheel, a jar, or a folder of classes and jars; their order
         counts. ``version`` None or "": the next revision ("0.0.1", "0.0.2", ...). The same content again succeeds;
         other content under the same version raises ``haulier.Conflict`` unless ``replace``.
+
+        ``nodes``: which of them must have the unit before this returns: "one", "majority", "all", or names. A node that
+        is lost is not waited for, and none for more than 10 seconds: it fetches the unit when a task needs it.
         """
         paths = [os.path.abspath(os.fspath(source)) for source in sources]
-        return Unit(*self._native.deploy(name, version or "", paths, replace))
+        awaited = nodes if isinstance(nodes, str) else ",".join(nodes)
+        return Unit(*self._native.deploy(name, version or "", paths, replace, awaited))
 
     def undeploy(self, reference: str | Unit, *, force: bool = False) -> list[Unit]:
         """Remove a version ("name:version") or all versions ("name") and return what was removed.
@@ -117,8 +147,8 @@ class Cluster:
         return units if name is None else [unit for unit in units if unit.name == name]
 
     def nodes(self) -> list[Node]:
-        """Return the nodes of the cluster."""
-        return [Node(*node) for node in self._native.nodes()]
+        """Return the nodes of the cluster, as the node sees them that this client is connected to."""
+        return [Node(**node) for node in self._native.nodes()]
 
     def task(
         self,
@@ -127,14 +157,18 @@ class Cluster:
         *,
         timeout: float | None = None,
         node: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        key: str | None = None,
+        failover: bool = False,
     ) -> TaskRef:
         """Return the task ``entry_point`` of a unit ("name", "name:version"), or of several, searched in order.
 
         ``entry_point``: "mypackage.scoring:score" in Python; "com.acme.Price" or "com.acme.Price#of" in Java.
-        ``timeout``: the deadline of each call in seconds. ``node``: where it runs; default: any node.
+        ``timeout``: the deadline of each call in seconds. ``node``, ``labels``, ``key`` and ``failover`` say where it
+        runs, as in ``executor``; default: on any node.
         """
         units = [unit] if isinstance(unit, str | Unit) else unit
-        return TaskRef(self, [str(part) for part in units], entry_point, timeout, node)
+        return TaskRef(self, [str(part) for part in units], entry_point, options(timeout, node, labels, key, failover))
 
     @property
     def closed(self) -> bool:

@@ -27,13 +27,11 @@ class RemoteExecutor(concurrent.futures.Executor):
     ends a task that runs. It is safe to use from several threads.
     """
 
-    def __init__(
-        self, cluster: Cluster, *, max_workers: int | None = None, timeout: float | None = None, node: str | None = None
-    ) -> None:
+    def __init__(self, cluster: Cluster, options: Options, *, max_workers: int | None = None) -> None:
         if max_workers is not None and max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
         self._calls = cluster._calls
-        self._options = Options(timeout, node)
+        self._options = options
         self._dispatcher = Dispatcher(cluster._native, max_workers)
         self._lock = threading.Lock()
         self._shut_down = False

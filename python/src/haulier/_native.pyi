@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, final
 
-_UnitFields = tuple[str, str, str, str, int, int, int, float, str, tuple[str, ...]]
-_NodeFields = tuple[str, str, str, dict[str, str], int, int, int, float]
+_UnitFields = tuple[str, str, str, str, int, int, int, float, str, tuple[str, ...], tuple[str, ...]]
 
 @final
 class Completions:
@@ -46,6 +45,9 @@ class Template:
         requires: Sequence[str] = (),
         timeout: float | None = None,
         node: str | None = None,
+        key: str | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+        failover: bool = False,
         broadcast: bool = False,
     ) -> None:
         """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value."""
@@ -75,10 +77,12 @@ class Cluster:
 
     def cancel(self, task: int, force: bool) -> bool: ...
     def code_scope(self, roots: Sequence[str]) -> Scope: ...
-    def deploy(self, name: str, version: str, sources: Sequence[str], replace: bool) -> _UnitFields: ...
+    def deploy(self, name: str, version: str, sources: Sequence[str], replace: bool, nodes: str) -> _UnitFields: ...
     def undeploy(self, reference: str, force: bool) -> list[_UnitFields]: ...
     def list_deployments(self) -> list[_UnitFields]: ...
-    def nodes(self) -> list[_NodeFields]: ...
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return the fields of `haulier.Node`, by name."""
+
     def is_closed(self) -> bool: ...
     def close(self) -> None: ...
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from haulier import _callables, _native, errors
+from haulier._calls import Options, options
 from haulier._futures import PICKLE, VALUES, Call, TaskFuture
 
 if TYPE_CHECKING:
@@ -18,35 +20,41 @@ class TaskRef:
     dict. Python tasks also take what pickles, and keyword arguments.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        units: list[str],
-        entry_point: str,
-        timeout: float | None = None,
-        node: str | None = None,
-    ) -> None:
+    def __init__(self, cluster: Cluster, units: list[str], entry_point: str, options: Options) -> None:
         self._cluster = cluster
         self._units = units
         self._entry_point = entry_point
-        self._timeout = timeout
-        self._node = node
-        self._template = self._make_template(timeout, node, False)
+        self._options = options
+        self._template = self._make_template(options)
 
     @property
     def entry_point(self) -> str:
         """What is called: "mypackage.scoring:score", "com.acme.Price", "com.acme.Price#of"."""
         return self._entry_point
 
-    def with_options(self, *, timeout: float | None = None, node: str | None = None) -> TaskRef:
-        """Return the same task with a deadline in seconds for each call, or for one node; None: as it is."""
-        return TaskRef(
-            self._cluster,
-            self._units,
-            self._entry_point,
-            self._timeout if timeout is None else timeout,
-            self._node if node is None else node,
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        node: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        key: str | None = None,
+        failover: bool | None = None,
+    ) -> TaskRef:
+        """Return the same task with a deadline in seconds for each call, or for other nodes; None: as it is.
+
+        A ``node`` takes the place of a key, and a ``key`` that of a node.
+        """
+        said = options(timeout, node, labels, key, bool(failover))
+        own = self._options
+        changed = own._replace(
+            timeout=own.timeout if timeout is None else timeout,
+            labels=own.labels if labels is None else said.labels,
+            failover=own.failover if failover is None else failover,
         )
+        if node is not None or key is not None:
+            changed = changed._replace(node=node, key=key)
+        return TaskRef(self._cluster, self._units, self._entry_point, changed)
 
     def call(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Run the task and return its result, or raise what it raised.
@@ -63,13 +71,17 @@ class TaskRef:
 
     def submit(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> TaskFuture:
         """Begin the task and return its future at once; ``timeout`` as in ``call``."""
-        template = self._template if timeout is None else self._make_template(timeout, self._node, False)
+        template = self._template if timeout is None else self._make_template(self._options._replace(timeout=timeout))
         return self._submit(template, args, kwargs)
 
     def broadcast(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> dict[str, Any]:
-        """Run the task on every node: each node's result, or the exception that it ended with."""
-        template = self._make_template(self._timeout if timeout is None else timeout, None, True)
-        future = self._submit(template, args, kwargs)
+        """Run the task on every node that has the labels: each node's result, or the exception that it ended with.
+
+        ``timeout`` as in ``call``. A node or key of the task does not count.
+        """
+        timeout = self._options.timeout if timeout is None else timeout
+        everywhere = self._options._replace(timeout=timeout, node=None, key=None, broadcast=True)
+        future = self._submit(self._make_template(everywhere), args, kwargs)
         try:
             outcomes: dict[str, Any] = future.result()
             return outcomes
@@ -80,15 +92,13 @@ class TaskRef:
     def __repr__(self) -> str:
         return f"<haulier.TaskRef {self._entry_point} of {', '.join(self._units)}>"
 
-    def _make_template(self, timeout: float | None, node: str | None, broadcast: bool) -> _native.Template:
+    def _make_template(self, options: Options) -> _native.Template:
         return _native.Template(
             entry_point=self._entry_point,
             units=self._units,
             result_codecs=[VALUES, PICKLE] if self._is_python() else [VALUES],
             requires=[_callables.INTERPRETER],
-            timeout=timeout,
-            node=node,
-            broadcast=broadcast,
+            **options._asdict(),
         )
 
     def _is_python(self) -> bool:

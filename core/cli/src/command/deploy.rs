@@ -11,10 +11,11 @@ use crate::{
 };
 
 pub(super) async fn deploy(cluster: &Cluster, arguments: Deploy) -> Result<()> {
-    let Deploy { name, sources, version, replace, connection } = arguments;
+    let Deploy { name, sources, version, replace, nodes, connection } = arguments;
     let bar = progress_bar();
     let moving = bar.clone();
-    let mut deploy = cluster.deploy(&name, version).replace(replace).progress(move |progress| show(&moving, progress));
+    let mut deploy = cluster.deploy(&name, version).replace(replace).nodes(nodes);
+    deploy = deploy.progress(move |progress| show(&moving, progress));
     for source in &sources {
         check(source)?;
         deploy = deploy.source(source);

@@ -42,8 +42,15 @@ pub(super) async fn run(cluster: &Cluster, arguments: Run, values: Vec<Value>) -
         task = task.timeout(timeout);
     }
     if let Some(node) = &arguments.node {
-        task = task.on_node(node);
+        task = task.node(node);
     }
+    if let Some(key) = &arguments.key {
+        task = task.key(key);
+    }
+    if arguments.failover {
+        task = task.failover();
+    }
+    task = arguments.labels.iter().fold(task, |task, (key, value)| task.label(key, value));
     let format = arguments.connection.output;
     if arguments.broadcast {
         return show_all(task.broadcast(values).await?, format);

@@ -77,6 +77,7 @@ pub(crate) fn submit(submission: Submission) -> (v1::Submit, Bytes) {
     let target = match submission.target {
         Target::Any => v1::target::Target::Any(true),
         Target::Node(name) => v1::target::Target::Node(name),
+        Target::Key(key) => v1::target::Target::Key(key),
         Target::All => v1::target::Target::All(true),
     };
     let message = v1::Submit {
@@ -87,10 +88,11 @@ pub(crate) fn submit(submission: Submission) -> (v1::Submit, Bytes) {
         offer_id,
         entry_point: submission.entry_point,
         codec: v1::Codec::from(submission.codec).into(),
-        target: Some(v1::Target { target: Some(target), labels: Default::default() }),
+        target: Some(v1::Target { target: Some(target), labels: submission.labels.into_iter().collect() }),
         idempotency_key: submission.idempotency_key,
         result_codecs: submission.result_codecs.into_iter().map(|codec| v1::Codec::from(codec).into()).collect(),
         requires: submission.requires,
+        failover: submission.failover,
         ..Default::default()
     };
     (message, submission.payload)

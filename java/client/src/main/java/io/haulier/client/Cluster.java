@@ -40,6 +40,11 @@ public final class Cluster implements AutoCloseable {
         return executor(TaskOptions.defaults());
     }
 
+    /** Runs tasks there, without deadlines. */
+    public RemoteExecutor executor(Placement placement) {
+        return executor(TaskOptions.defaults().withPlacement(placement));
+    }
+
     /** Runs tasks as the options say. */
     public RemoteExecutor executor(TaskOptions options) {
         return new SessionExecutor(submitter, options);
@@ -65,24 +70,68 @@ public final class Cluster implements AutoCloseable {
         return await(broadcastAsync(work));
     }
 
+    /** Runs it on every node that has these labels, and waits: each node's result or failure. */
+    public <T> Map<NodeId, Outcome<T>> broadcast(Map<String, String> labels, RemoteCallable<T> work) {
+        return await(broadcastAsync(labels, work));
+    }
+
+    /** Runs it on every node that has these labels, and waits: each node's result or failure. The callable must be serializable. */
+    public <T> Map<NodeId, Outcome<T>> broadcast(Map<String, String> labels, Callable<T> work) {
+        return await(broadcastAsync(labels, work));
+    }
+
+    /** Runs it on every node that has these labels, and waits: each node's success or failure. */
+    public Map<NodeId, Outcome<Void>> broadcast(Map<String, String> labels, RemoteRunnable work) {
+        return await(broadcastAsync(labels, work));
+    }
+
+    /** Runs it on every node that has these labels, and waits: each node's success or failure. The runnable must be serializable. */
+    public Map<NodeId, Outcome<Void>> broadcast(Map<String, String> labels, Runnable work) {
+        return await(broadcastAsync(labels, work));
+    }
+
     /** Runs it on every node. */
     public <T> CompletableFuture<Map<NodeId, Outcome<T>>> broadcastAsync(RemoteCallable<T> work) {
-        return submitter.broadcast(work, TaskOptions.defaults());
+        return submitter.broadcast(work, Map.of());
     }
 
     /** Runs it on every node. The callable must be serializable. */
     public <T> CompletableFuture<Map<NodeId, Outcome<T>>> broadcastAsync(Callable<T> work) {
-        return submitter.broadcast(work, TaskOptions.defaults());
+        return submitter.broadcast(work, Map.of());
     }
 
     /** Runs it on every node. */
     public CompletableFuture<Map<NodeId, Outcome<Void>>> broadcastAsync(RemoteRunnable work) {
-        return submitter.broadcast(work, TaskOptions.defaults());
+        return submitter.broadcast(work, Map.of());
     }
 
     /** Runs it on every node. The runnable must be serializable. */
     public CompletableFuture<Map<NodeId, Outcome<Void>>> broadcastAsync(Runnable work) {
-        return submitter.broadcast(work, TaskOptions.defaults());
+        return submitter.broadcast(work, Map.of());
+    }
+
+    /** Runs it on every node that has these labels. */
+    public <T> CompletableFuture<Map<NodeId, Outcome<T>>> broadcastAsync(
+            Map<String, String> labels, RemoteCallable<T> work) {
+        return submitter.broadcast(work, labels);
+    }
+
+    /** Runs it on every node that has these labels. The callable must be serializable. */
+    public <T> CompletableFuture<Map<NodeId, Outcome<T>>> broadcastAsync(
+            Map<String, String> labels, Callable<T> work) {
+        return submitter.broadcast(work, labels);
+    }
+
+    /** Runs it on every node that has these labels. */
+    public CompletableFuture<Map<NodeId, Outcome<Void>>> broadcastAsync(
+            Map<String, String> labels, RemoteRunnable work) {
+        return submitter.broadcast(work, labels);
+    }
+
+    /** Runs it on every node that has these labels. The runnable must be serializable. */
+    public CompletableFuture<Map<NodeId, Outcome<Void>>> broadcastAsync(
+            Map<String, String> labels, Runnable work) {
+        return submitter.broadcast(work, labels);
     }
 
     /**
@@ -122,7 +171,7 @@ public final class Cluster implements AutoCloseable {
         return await(records(DeployedUnit::ofRecords, callback -> Native.listUnits(handle, callback, "")));
     }
 
-    /** The nodes of the cluster. */
+    /** The nodes of the cluster, as the node sees them that this client is connected to. */
     public List<NodeInfo> nodes() {
         return await(records(NodeInfo::ofRecords, callback -> Native.listNodes(handle, callback)));
     }

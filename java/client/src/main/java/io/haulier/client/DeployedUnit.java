@@ -1,5 +1,6 @@
 package io.haulier.client;
 
+import io.haulier.api.NodeId;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,6 +18,7 @@ import java.util.List;
  * @param deployedAt by the node's clock
  * @param deployedBy the token's name, else "unverified:..."
  * @param sources one name for each jar or folder
+ * @param holders the nodes on which it is whole, as far as the node knows that was asked
  */
 public record DeployedUnit(
         String name,
@@ -28,8 +30,9 @@ public record DeployedUnit(
         long generation,
         Instant deployedAt,
         String deployedBy,
-        List<String> sources) {
-    private static final int FIELDS = 10;
+        List<String> sources,
+        List<NodeId> holders) {
+    private static final int FIELDS = 11;
 
     /** "name:version". */
     public String reference() {
@@ -49,7 +52,8 @@ public record DeployedUnit(
                     Long.parseLong(fields[at + 6]),
                     Instant.ofEpochMilli(Long.parseLong(fields[at + 7])),
                     fields[at + 8],
-                    fields[at + 9].isEmpty() ? List.of() : List.of(fields[at + 9].split("\n"))));
+                    fields[at + 9].lines().toList(),
+                    fields[at + 10].lines().map(NodeId::new).toList()));
         }
         return units;
     }

@@ -16,9 +16,10 @@ public final class Haulier {
     }
 
     /**
-     * Connects to a node.
+     * Connects to a cluster: to the first of the nodes that answers. The connection learns the other nodes, and goes on
+     * with one of them if its node is lost.
      *
-     * @param address host:port
+     * @param address host:port of a node, or of several: "n1:7440,n2:7440"
      * @param config token, TLS, deployment mode
      * @throws HaulierException {@code Unavailable} if nothing answers there, {@code PermissionDenied} if the node
      *     refuses, {@code InvalidArgument} if the address is none

@@ -45,7 +45,10 @@ final class Native {
      * @param start from {@link #addStart}
      * @param units references of units, in order
      * @param entryPoint empty: the payload says it
-     * @param target 0: any node, 1: {@code node}, 2: all nodes
+     * @param target 0: any node, 1: the node of this name, 2: all nodes, 3: the node of this key
+     * @param name of the node, or the key
+     * @param labels that the node must have: names and values in turns
+     * @param failover whether it runs again elsewhere if its node is lost
      * @param deadlineMillis 0: none
      * @param resultCodecs one in each four bits, the preferred one in the lowest
      * @return the number of the task
@@ -60,7 +63,9 @@ final class Native {
             int codec,
             byte[] payload,
             int target,
-            String node,
+            String name,
+            String[] labels,
+            boolean failover,
             long deadlineMillis,
             int resultCodecs);
 

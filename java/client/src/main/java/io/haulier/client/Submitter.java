@@ -7,10 +7,6 @@ import java.util.function.UnaryOperator;
 
 /** Sends tasks of one cluster: what all ways to run something have in common. */
 final class Submitter {
-    static final int ANY = 0;
-    static final int NODE = 1;
-    static final int ALL = 2;
-
     private static final int ONLY_JAVA = Codec.JAVA;
     private static final int VALUES_FIRST = Codec.VALUES | Codec.JAVA << 4;
 
@@ -35,10 +31,9 @@ final class Submitter {
             Object work, TaskOptions options, RemoteFuture.Owner owner, UnaryOperator<ResultReader> adapt) {
         Payload payload = Payload.of(work);
         RemoteFuture<T> future = new RemoteFuture<>(cluster, adapt.apply(reader(payload.loader())), owner);
-        int target = options.node().isPresent() ? NODE : ANY;
         owner.started(future);
         try {
-            NativeCallbacks.request(future, callback -> future.submitted(travel(callback, payload, options, target)));
+            NativeCallbacks.request(future, callback -> future.submitted(travel(callback, payload, options)));
         } catch (Throwable problem) {
             owner.ended(future);
             throw problem;
@@ -46,32 +41,32 @@ final class Submitter {
         return future;
     }
 
-    /** Runs it on every node. */
-    <T> BroadcastFuture<T> broadcast(Object work, TaskOptions options) {
+    /** Runs it on every node that has the labels. */
+    <T> BroadcastFuture<T> broadcast(Object work, Map<String, String> labels) {
+        TaskOptions options = TaskOptions.defaults().withPlacement(Placement.everywhere(labels));
         Payload payload = Payload.of(work);
         BroadcastFuture<T> future = new BroadcastFuture<>(cluster, reader(payload.loader()));
-        NativeCallbacks.request(future, callback -> future.submitted(travel(callback, payload, options, ALL)));
+        NativeCallbacks.request(future, callback -> future.submitted(travel(callback, payload, options)));
         return future;
     }
 
     /** Calls a named task. */
     <T> RemoteFuture<T> call(String entryPoint, Arguments arguments, TaskOptions options, Class<?> type) {
         RemoteFuture<T> future = new RemoteFuture<>(cluster, typedReader(type), RemoteFuture.Owner.NOBODY);
-        int target = options.node().isPresent() ? NODE : ANY;
-        NativeCallbacks.request(
-                future, callback -> future.submitted(named(callback, entryPoint, arguments, options, target)));
+        NativeCallbacks.request(future, callback -> future.submitted(named(callback, entryPoint, arguments, options)));
         return future;
     }
 
-    /** Calls a named task on every node. */
-    <T> BroadcastFuture<T> callAll(String entryPoint, Arguments arguments, TaskOptions options, Class<?> type) {
+    /** Calls a named task on every node that has the labels. */
+    <T> BroadcastFuture<T> callAll(String entryPoint, Arguments arguments, TaskOptions task, Class<?> type) {
+        TaskOptions options = task.withPlacement(task.placement().everywhere());
         BroadcastFuture<T> future = new BroadcastFuture<>(cluster, typedReader(type));
-        NativeCallbacks.request(
-                future, callback -> future.submitted(named(callback, entryPoint, arguments, options, ALL)));
+        NativeCallbacks.request(future, callback -> future.submitted(named(callback, entryPoint, arguments, options)));
         return future;
     }
 
-    private long travel(long callback, Payload payload, TaskOptions options, int target) {
+    private long travel(long callback, Payload payload, TaskOptions options) {
+        Placement placement = options.placement();
         CodeScopes.Scope scope = config.isPeerLoading() ? scopes.of(payload.loader()) : null;
         return Native.submit(
                 cluster,
@@ -82,13 +77,16 @@ final class Submitter {
                 "",
                 Codec.JAVA,
                 payload.bytes(),
-                target,
-                options.node().orElse(""),
+                placement.target().ordinal(),
+                placement.name(),
+                placement.labels(),
+                placement.isFailover(),
                 options.deadlineMillis(),
                 ONLY_JAVA);
     }
 
-    private long named(long callback, String entryPoint, Arguments arguments, TaskOptions options, int target) {
+    private long named(long callback, String entryPoint, Arguments arguments, TaskOptions options) {
+        Placement placement = options.placement();
         Payload objects = arguments.objects();
         CodeScopes.Scope scope = objects != null && config.isPeerLoading() ? scopes.of(objects.loader()) : null;
         return Native.submit(
@@ -100,8 +98,10 @@ final class Submitter {
                 entryPoint,
                 objects == null ? Codec.VALUES : Codec.JAVA,
                 objects == null ? arguments.values() : objects.bytes(),
-                target,
-                options.node().orElse(""),
+                placement.target().ordinal(),
+                placement.name(),
+                placement.labels(),
+                placement.isFailover(),
                 options.deadlineMillis(),
                 VALUES_FIRST);
     }

@@ -3,20 +3,19 @@ package io.haulier.client;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
 
 /**
  * Where and with what a task runs; immutable. By default on any node, with the client's classes, without a deadline.
  */
 public final class TaskOptions {
-    private static final TaskOptions DEFAULTS = new TaskOptions(null, null, List.of());
+    private static final TaskOptions DEFAULTS = new TaskOptions(Placement.any(), null, List.of());
 
-    private final String node;
+    private final Placement placement;
     private final Duration timeout;
     private final List<String> units;
 
-    private TaskOptions(String node, Duration timeout, List<String> units) {
-        this.node = node;
+    private TaskOptions(Placement placement, Duration timeout, List<String> units) {
+        this.placement = Objects.requireNonNull(placement);
         this.timeout = timeout;
         this.units = units;
     }
@@ -26,9 +25,9 @@ public final class TaskOptions {
         return DEFAULTS;
     }
 
-    /** Runs on the node of this name. */
-    public TaskOptions onNode(String name) {
-        return new TaskOptions(Objects.requireNonNull(name), timeout, units);
+    /** Runs there. */
+    public TaskOptions withPlacement(Placement value) {
+        return new TaskOptions(value, timeout, units);
     }
 
     /** Ends with {@code DeadlineExceeded} if the result is not there in this time; at least a millisecond. */
@@ -36,16 +35,16 @@ public final class TaskOptions {
         if (value.toMillis() < 1) {
             throw new IllegalArgumentException("a time-out is at least a millisecond, not " + value);
         }
-        return new TaskOptions(node, value, units);
+        return new TaskOptions(placement, value, units);
     }
 
     /** Puts deployed units before the client's classes on the task's class path: "pricing:1.2.0". */
     public TaskOptions withUnits(String... references) {
-        return new TaskOptions(node, timeout, List.of(references));
+        return new TaskOptions(placement, timeout, List.of(references));
     }
 
-    Optional<String> node() {
-        return Optional.ofNullable(node);
+    Placement placement() {
+        return placement;
     }
 
     long deadlineMillis() {

@@ -64,7 +64,10 @@ public final class TaskRef<R> {
         return submitter.call(entryPoint, Arguments.of(entryPoint, arguments), options, type);
     }
 
-    /** Calls the task on every node: each node's result or failure. */
+    /**
+     * Calls the task on every node that has the labels of the placement: each node's result or failure. A node or key of
+     * the placement does not count.
+     */
     public CompletableFuture<Map<NodeId, Outcome<R>>> broadcast(Object... arguments) {
         return submitter.callAll(entryPoint, Arguments.of(entryPoint, arguments), options, type);
     }
@@ -74,9 +77,9 @@ public final class TaskRef<R> {
         return new TaskRef<>(submitter, entryPoint, type, options.withTimeout(timeout));
     }
 
-    /** The same task on the node of this name. */
-    public TaskRef<R> onNode(String name) {
-        return new TaskRef<>(submitter, entryPoint, type, options.onNode(name));
+    /** The same task, run there. */
+    public TaskRef<R> placement(Placement placement) {
+        return new TaskRef<>(submitter, entryPoint, type, options.withPlacement(placement));
     }
 
     /** The name of the task. */

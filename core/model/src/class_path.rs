@@ -21,13 +21,15 @@ pub enum ClassPathSource {
     Unit(Digest),
     /// A snapshot of a session.
     Snapshot(Digest),
+    /// The own code of the node that the task runs on.
+    Local(Digest),
 }
 
 impl ClassPathSource {
     /// The digest of the manifest.
     pub const fn manifest(&self) -> Digest {
         match self {
-            Self::Unit(digest) | Self::Snapshot(digest) => *digest,
+            Self::Unit(digest) | Self::Snapshot(digest) | Self::Local(digest) => *digest,
         }
     }
 }
@@ -35,7 +37,7 @@ impl ClassPathSource {
 /// Ordered sources and a policy; the digest is the identity of the loader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClassPath {
-    /// Units in the order of the request, then the session's snapshot.
+    /// Units in the order of the request, then the session's snapshot, then the node's own code.
     pub sources: Vec<ClassPathSource>,
     /// Who is asked first.
     pub policy: LoadingPolicy,
@@ -55,6 +57,7 @@ impl ClassPath {
             let (kind, digest) = match source {
                 ClassPathSource::Unit(digest) => (1, digest),
                 ClassPathSource::Snapshot(digest) => (2, digest),
+                ClassPathSource::Local(digest) => (3, digest),
             };
             hasher.update(&[kind]);
             hasher.update(digest.as_bytes());

@@ -13,8 +13,12 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::{
+    broadcast::{Broadcast, Reply},
+    core::NodeCore,
+    members::Peer,
+    relays::Passed,
+    routing::{self, Place},
     run::{Payload, Placement, PoolKey, Run},
-    server::NodeCore,
     session::{Registered, Session, loader_id},
 };
 
@@ -58,11 +62,52 @@ impl PlacementKey {
     }
 }
 
-/// A submit on its way to a run.
+/// A submit on its way to a run, here or on another node.
+#[derive(Clone)]
 struct Admission {
     id: u64,
     submit: v1::Submit,
     deadline: Option<Instant>,
+    reply: Reply,
+    /// The argument, once it was taken out of the submit or of what was uploaded.
+    payload: Option<Payload>,
+    /// How often the task was with a node that was lost.
+    moves: u32,
+}
+
+impl Admission {
+    fn take_payload(&mut self, session: &Session) -> Result<Payload> {
+        if let Some(payload) = &self.payload {
+            return Ok(payload.clone());
+        }
+        let payload = if self.submit.payload_id == 0 {
+            Payload::Inline(std::mem::take(&mut self.submit.payload))
+        } else {
+            Payload::Stored(session.take_upload(self.submit.payload_id).ok_or_else(|| {
+                Error::new(ErrorKind::SessionLost, "run a task", "its uploaded argument is not here")
+                    .hint("submit again")
+            })?)
+        };
+        self.submit.payload_id = 0;
+        Ok(self.payload.insert(payload).clone())
+    }
+
+    fn into_passed(self, session: &Arc<Session>) -> Passed {
+        Passed {
+            id: self.id,
+            session: session.clone(),
+            submit: self.submit,
+            payload: self.payload.unwrap_or_else(|| Payload::Inline(Bytes::new())),
+            deadline: self.deadline,
+            reply: self.reply,
+            moves: self.moves,
+        }
+    }
+
+    fn fail(&self, node: &NodeCore, session: &Session, error: Error) {
+        let outcome = v1::Outcome { node: node.name.clone(), error: Some(error.into()), ..Default::default() };
+        self.reply.answer(session, self.submit.task_id, v1::TaskState::Failed, outcome, None);
+    }
 }
 
 /// What a submit finds.
@@ -147,9 +192,104 @@ pub(crate) fn admit(node: &Arc<NodeCore>, session: &Arc<Session>, submit: v1::Su
     if session.register(submit.task_id, id) != Registered::New {
         return;
     }
-    let code_is_here = session.code.is_complete(submit.offer_id);
     let deadline = (submit.deadline_ms > 0).then(|| Instant::now() + Duration::from_millis(submit.deadline_ms));
-    match session.placements.enter(Admission { id, submit, deadline }, code_is_here) {
+    let alone = node.members.is_alone() && !node.members.is_draining();
+    let here = session.origin.is_some() || (alone && routing::is_anywhere(&submit));
+    let admission = Admission { id, submit, deadline, reply: Reply::Session, payload: None, moves: 0 };
+    if here {
+        return admit_here(node, session, admission);
+    }
+    let task_id = admission.submit.task_id;
+    if let Err(error) = route(node, session, admission) {
+        refuse(node, session, task_id, error);
+    }
+}
+
+/// Finds the nodes for a task.
+fn route(node: &Arc<NodeCore>, session: &Arc<Session>, mut admission: Admission) -> Result<()> {
+    let all = matches!(
+        admission.submit.target.as_ref().and_then(|target| target.target.as_ref()),
+        Some(v1::target::Target::All(_))
+    );
+    if !all {
+        match routing::choose(node, &admission.submit)? {
+            Place::Here => admit_here(node, session, admission),
+            Place::There(peer) => pass_on(node, session, admission, vec![peer])?,
+        }
+        return Ok(());
+    }
+    let places = routing::everywhere(node, &admission.submit)?;
+    let here = places.iter().any(|place| matches!(place, Place::Here));
+    let peers: Vec<Arc<Peer>> = places
+        .into_iter()
+        .filter_map(|place| match place {
+            Place::Here => None,
+            Place::There(peer) => Some(peer),
+        })
+        .collect();
+    if peers.is_empty() {
+        admit_here(node, session, admission);
+        return Ok(());
+    }
+    admission.reply = Reply::Part(Broadcast::new(peers.len() + usize::from(here)));
+    if here {
+        // An uploaded argument is taken once, and shared by all nodes.
+        admission.take_payload(session)?;
+        admit_here(node, session, admission.clone());
+    }
+    pass_on(node, session, admission, peers)
+}
+
+/// Passes a task on when its code is here.
+fn pass_on(
+    node: &Arc<NodeCore>,
+    session: &Arc<Session>,
+    mut admission: Admission,
+    peers: Vec<Arc<Peer>>,
+) -> Result<()> {
+    admission.take_payload(session)?;
+    if session.code.is_complete(admission.submit.offer_id) {
+        let task = Arc::new(admission.into_passed(session));
+        peers.into_iter().for_each(|peer| node.relays.pass_on(node, task.clone(), peer));
+        return Ok(());
+    }
+    let (node, session) = (node.clone(), session.clone());
+    tokio::spawn(async move {
+        let arrived = wait_for_code(&node, &session, &admission).await;
+        if node.scheduler.was_stopped_early(admission.id) {
+            return;
+        }
+        let task = Arc::new(admission.into_passed(&session));
+        for peer in peers {
+            match &arrived {
+                Ok(()) => node.relays.pass_on(&node, task.clone(), peer),
+                Err(error) => task.fail(&peer.name(), error.clone()),
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Finds another node for a task whose node was lost.
+pub(crate) fn route_again(node: &Arc<NodeCore>, task: &Passed) {
+    let admission = Admission {
+        id: task.id,
+        submit: task.submit.clone(),
+        deadline: task.deadline,
+        reply: task.reply.clone(),
+        payload: Some(task.payload.clone()),
+        moves: task.moves + 1,
+    };
+    if let Err(error) = route(node, &task.session, admission) {
+        task.fail(&node.name, error);
+    }
+}
+
+/// Takes a task that runs on this node.
+fn admit_here(node: &Arc<NodeCore>, session: &Arc<Session>, admission: Admission) {
+    let submit = &admission.submit;
+    let code_is_here = session.code.is_complete(submit.offer_id);
+    match session.placements.enter(admission, code_is_here) {
         Entrance::Placed(admission, placement) => schedule(node, session, admission, placement),
         Entrance::Waits(None) => {}
         Entrance::Waits(Some(key)) => {
@@ -158,7 +298,7 @@ pub(crate) fn admit(node: &Arc<NodeCore>, session: &Arc<Session>, submit: v1::Su
                 while let Some(admission) = session.placements.next(&key) {
                     match find_place(&node, &session, &admission).await {
                         Ok(placement) => schedule(&node, &session, admission, placement),
-                        Err(error) => refuse(&node, &session, admission.submit.task_id, error),
+                        Err(error) => admission.fail(&node, &session, error),
                     }
                     tokio::task::coop::consume_budget().await;
                 }
@@ -168,16 +308,22 @@ pub(crate) fn admit(node: &Arc<NodeCore>, session: &Arc<Session>, submit: v1::Su
 }
 
 fn schedule(node: &Arc<NodeCore>, session: &Arc<Session>, admission: Admission, placement: Arc<Placement>) {
-    let task_id = admission.submit.task_id;
-    match build(node, session, admission, placement) {
+    let (task_id, reply) = (admission.submit.task_id, admission.reply.clone());
+    match build(session, admission, placement) {
         Ok(run) => node.scheduler.submit(run),
-        Err(error) => refuse(node, session, task_id, error),
+        Err(error) => {
+            let outcome = v1::Outcome { node: node.name.clone(), error: Some(error.into()), ..Default::default() };
+            reply.answer(session, task_id, v1::TaskState::Failed, outcome, None);
+        }
     }
 }
 
 async fn find_place(node: &Arc<NodeCore>, session: &Arc<Session>, admission: &Admission) -> Result<Arc<Placement>> {
     let submit = &admission.submit;
     wait_for_code(node, session, admission).await?;
+    if let Some(manifest) = &submit.snapshot_manifest {
+        node.take_snapshot(session, &submit.snapshot, manifest).await?;
+    }
     if let Some(placement) = session.placements.find(submit) {
         return Ok(placement);
     }
@@ -227,12 +373,17 @@ async fn place(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: &v
     let mut class_path = ClassPath { sources: Vec::new(), policy: submit.policy().into() };
     let mut units = Vec::new();
     for reference in &submit.units {
-        let unit = node.units.pin(reference).await.map_err(|error| error.in_operation(format!("run {reference}")))?;
+        let in_operation = |error: Error| error.in_operation(format!("run {reference}"));
+        let unit = node.units.pin(reference).await.map_err(in_operation)?;
+        node.hold_unit(&unit.record).await.map_err(in_operation)?;
         class_path.sources.push(ClassPathSource::Unit(unit.record.digest));
         units.push(unit);
     }
     if !submit.snapshot.is_empty() {
         class_path.sources.push(ClassPathSource::Snapshot(Digest::from_slice(&submit.snapshot)?));
+    }
+    if let Some(local) = &node.class_paths.local {
+        class_path.sources.push(ClassPathSource::Local(local.digest));
     }
     let peer = !submit.snapshot.is_empty();
     let (paths, origin) = (node.clone(), session.clone());
@@ -254,22 +405,9 @@ async fn place(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: &v
     Ok(Placement { class_path: resolved, loader, pool, isolated })
 }
 
-fn build(node: &NodeCore, session: &Arc<Session>, admission: Admission, placement: Arc<Placement>) -> Result<Run> {
-    let Admission { id, submit, deadline } = admission;
-    if let Some(v1::target::Target::Node(name)) = submit.target.as_ref().and_then(|target| target.target.as_ref())
-        && *name != node.name
-    {
-        return Err(Error::new(ErrorKind::NotFound, "run a task", format!("the cluster has no node '{name}'"))
-            .context("nodes", &node.name)
-            .hint("haulier nodes"));
-    }
-    let payload = if submit.payload_id == 0 {
-        Payload::Inline(submit.payload)
-    } else {
-        Payload::Stored(session.take_upload(submit.payload_id).ok_or_else(|| {
-            Error::new(ErrorKind::SessionLost, "run a task", "its uploaded argument is not here").hint("submit again")
-        })?)
-    };
+fn build(session: &Arc<Session>, mut admission: Admission, placement: Arc<Placement>) -> Result<Run> {
+    let payload = admission.take_payload(session)?;
+    let Admission { id, submit, deadline, reply, .. } = admission;
     Ok(Run {
         id,
         task_id: submit.task_id,
@@ -282,6 +420,7 @@ fn build(node: &NodeCore, session: &Arc<Session>, admission: Admission, placemen
         requires: submit.requires,
         units: submit.units,
         deadline,
+        reply,
     })
 }
 

@@ -17,7 +17,7 @@ use haulier_protocol::v1;
 use haulier_store::Store;
 use parking_lot::Mutex;
 
-use crate::{code, options::Limits, session::Session, units::PinnedUnit};
+use crate::{code, local_code::LocalCode, options::Limits, session::Session, units::PinnedUnit};
 
 /// A class path whose roots are known; lives as long as a task, a session or a worker needs it.
 pub(crate) struct ResolvedClassPath {
@@ -52,7 +52,7 @@ impl ResolvedClassPath {
     fn snapshot(&self) -> Option<Digest> {
         self.class_path.sources.iter().find_map(|source| match source {
             ClassPathSource::Snapshot(digest) => Some(*digest),
-            ClassPathSource::Unit(_) => None,
+            ClassPathSource::Unit(_) | ClassPathSource::Local(_) => None,
         })
     }
 }
@@ -62,6 +62,8 @@ pub(crate) struct ClassPaths {
     store: Store,
     folder: PathBuf,
     limits: Limits,
+    /// The node's own code, the last source of every class path.
+    pub(crate) local: Option<Arc<LocalCode>>,
     known: Mutex<HashMap<Digest, Weak<ResolvedClassPath>>>,
     /// How often a client was asked for code, or told that its code has arrived.
     pub(crate) code_round_trips: Arc<AtomicU64>,
@@ -69,9 +71,14 @@ pub(crate) struct ClassPaths {
 
 impl ClassPaths {
     /// `folder` holds the Python directories; it is emptied.
-    pub(crate) fn open(store: Store, folder: PathBuf, limits: Limits) -> io::Result<Self> {
+    pub(crate) fn open(
+        store: Store,
+        folder: PathBuf,
+        limits: Limits,
+        local: Option<Arc<LocalCode>>,
+    ) -> io::Result<Self> {
         crate::server::empty_folder(&folder)?;
-        Ok(Self { store, folder, limits, known: Mutex::default(), code_round_trips: Arc::default() })
+        Ok(Self { store, folder, limits, local, known: Mutex::default(), code_round_trips: Arc::default() })
     }
 
     /// Builds, or finds, the class path of units and a snapshot of `session`.
@@ -154,6 +161,16 @@ impl ClassPaths {
                 let (id, manifest) = (session.id.clone(), snapshot.manifest.clone());
                 let label = Box::new(move |index: usize| format!("session {id}/{}", snapshot.name(index)));
                 (manifest, label as Box<dyn Fn(usize) -> String>, true)
+            }
+            ClassPathSource::Local(_) => {
+                let local = self.local.clone();
+                let local = local.ok_or_else(|| Error::internal("build a class path", "the node has no own code"))?;
+                let manifest = local.manifest.clone();
+                let label = move |index: usize| match local.names.get(index) {
+                    Some(name) => format!("node/{name}"),
+                    None => "node".to_owned(),
+                };
+                (manifest, Box::new(label) as Box<dyn Fn(usize) -> String>, false)
             }
         };
         for (index, root) in self.store.roots(&manifest)?.into_iter().enumerate() {

@@ -22,6 +22,12 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// What another node is told of it.
+    pub(crate) fn announcement(&self) -> v1::SnapshotManifest {
+        let roots: Vec<u8> = self.manifest.roots.iter().flat_map(Digest::as_bytes).copied().collect();
+        v1::SnapshotManifest { roots: roots.into(), names: self.names.clone() }
+    }
+
     /// The name of a root, for messages: of a stranger, so that only its plain characters are taken.
     pub(crate) fn name(&self, root: usize) -> String {
         let plain = |c: &char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');

@@ -16,12 +16,7 @@ use haulier_protocol::{
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    admission,
-    identity::Identity,
-    modules,
-    run::StopReason,
-    server::{INLINE_LIMIT, NodeCore},
-    session::Session,
+    admission, core::NodeCore, identity::Identity, modules, run::StopReason, server::INLINE_LIMIT, session::Session,
 };
 
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
@@ -56,12 +51,16 @@ impl TaskService for Tasks {
     async fn connect(&self, request: Request<Streaming<v1::ConnectRequest>>) -> Result<Response<Outgoing>, Status> {
         let node = &self.0;
         let identity = node.identify(request.metadata())?;
+        let metadata = request.metadata().clone();
         let mut incoming = request.into_inner();
         let first = tokio::time::timeout(HELLO_LIMIT, incoming.message())
             .await
             .map_err(|_| refuse(ErrorKind::DeadlineExceeded, "no hello within 10 s"))??;
         let hello = first.and_then(|message| message.hello);
         let hello = hello.ok_or_else(|| refuse(ErrorKind::InvalidArgument, "the first message must be a hello"))?;
+        if hello.relay.is_some() {
+            node.identify_peer(&metadata)?;
+        }
         let (session, resumed) = open(node, identity, &hello).map_err(|error| status::from_error(&error))?;
         let stream = session.attach(welcome(node, &session, resumed), hello.last_result);
         tokio::spawn(read(node.clone(), session.clone(), stream, incoming));
@@ -74,6 +73,7 @@ impl TaskService for Tasks {
         let session = self.0.session(&request.session_token).map_err(|error| status::from_error(&error))?;
         let running = session.run_of(request.task_id).map(|run| match self.0.scheduler.is_executing(run) {
             Some(true) => v1::TaskState::Executing,
+            None if self.0.relays.has(run) => v1::TaskState::Executing,
             _ => v1::TaskState::Queued,
         });
         match running.or_else(|| session.task_state(request.task_id)) {
@@ -106,6 +106,10 @@ fn open(node: &Arc<NodeCore>, identity: Identity, hello: &v1::ClientHello) -> Re
         return Err(Error::new(ErrorKind::Incompatible, "connect", "this version of the node has no continuous mode")
             .hint("use private, shared or isolated; deploy code that must stay: haulier deploy NAME PATH"));
     }
+    let identity = match &hello.relay {
+        Some(relay) => Identity::relayed(&relay.identity),
+        None => identity,
+    };
     if !hello.session_token.is_empty() {
         let session = node.session(&hello.session_token)?;
         if session.identity != identity {
@@ -114,7 +118,7 @@ fn open(node: &Arc<NodeCore>, identity: Identity, hello: &v1::ClientHello) -> Re
         return Ok((session, true));
     }
     let session = node.new_session(identity, hello)?;
-    crate::server::prepare_worker(node, &session);
+    crate::core::prepare_worker(node, &session);
     Ok((session, false))
 }
 
@@ -154,6 +158,9 @@ fn take(node: &Arc<NodeCore>, session: &Arc<Session>, message: v1::ConnectReques
     }
     for cancel in message.cancels {
         if let Some(run) = session.run_of(cancel.task_id) {
+            if node.relays.cancel(node, run, cancel.force) && !node.scheduler.has(run) {
+                continue;
+            }
             if node.scheduler.stop_early(run) {
                 let error = Error::new(ErrorKind::Canceled, "run a task", "canceled before it began");
                 let outcome = v1::Outcome { node: node.name.clone(), error: Some(error.into()), ..Default::default() };

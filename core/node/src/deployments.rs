@@ -1,6 +1,6 @@
 //! Units over the protocol: deploy, undeploy, list, inspect.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, UnitReference};
 use haulier_protocol::{
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{modules::Messages, run::StopReason, server::NodeCore};
+use crate::{core::NodeCore, modules::Messages, run::StopReason};
 
 const PAGE: usize = 1000;
 
@@ -47,7 +47,7 @@ impl DeploymentService for Deployments {
         self.0.identify(request.metadata())?;
         let request = request.into_inner();
         let removed = undeploy(&self.0, &request).await.map_err(|error| status::from_error(&error))?;
-        Ok(Response::new(v1::UndeployResponse { units: removed.iter().map(unit).collect() }))
+        Ok(Response::new(v1::UndeployResponse { units: removed.iter().map(|record| unit(&self.0, record)).collect() }))
     }
 
     async fn list_units(
@@ -67,7 +67,7 @@ impl DeploymentService for Deployments {
             unit.state == UnitState::Obsolete && units.iter().any(newer)
         };
         let shown = units.iter().filter(|record| !is_replaced(record));
-        Ok(Response::new(v1::ListUnitsResponse { units: shown.map(unit).collect() }))
+        Ok(Response::new(v1::ListUnitsResponse { units: shown.map(|record| unit(&self.0, record)).collect() }))
     }
 
     async fn get_unit(&self, request: Request<v1::GetUnitRequest>) -> Result<Response<Self::GetUnitStream>, Status> {
@@ -75,6 +75,7 @@ impl DeploymentService for Deployments {
         let reference = request.into_inner().reference;
         let read = async {
             let record = self.0.store.resolve(&reference.parse::<UnitReference>()?).await?;
+            self.0.hold_unit(&record).await?;
             let roots = self.0.store.roots(&self.0.store.manifest(&record.digest)?)?;
             Ok::<_, Error>((record, roots))
         };
@@ -96,7 +97,7 @@ impl DeploymentService for Deployments {
         if pages.is_empty() {
             pages.push(v1::GetUnitResponse::default());
         }
-        pages[0].unit = Some(unit(&record));
+        pages[0].unit = Some(unit(&self.0, &record));
         Ok(Response::new(Box::pin(tokio_stream::iter(pages.into_iter().map(Ok)))))
     }
 }
@@ -139,12 +140,46 @@ async fn deploy(
     };
     let record = node.store.publish(request).await.map_err(in_operation)?;
     node.units_changed();
+    node.holds(record.digest);
+    spread(node, &record, &start.nodes).await;
     node.remove_unused(&record.id.name).await;
     tracing::info!(unit = %record.id, digest = %record.digest.short(), by = deployed_by, "deployed");
-    let response = v1::DeployResponse { message: Some(deploy_response::Message::Unit(unit(&record))) };
+    let response = v1::DeployResponse { message: Some(deploy_response::Message::Unit(unit(node, &record))) };
     // The unit is there even if the client has gone.
     let _ = answers.send(Ok(response)).await;
     Ok(())
+}
+
+/// How long a deploy waits for other nodes.
+const SPREAD: Duration = Duration::from_secs(10);
+
+/// Waits until the nodes that were asked for have the unit. Nodes that are lost are not waited for.
+async fn spread(node: &NodeCore, record: &UnitRecord, wanted: &str) {
+    let mut changes = node.members.watch_holdings();
+    let enough = || {
+        let heard = node.members.heard();
+        let has = |name: &str| {
+            name == node.name || heard.iter().any(|peer| peer.name() == name && peer.holds(&record.digest))
+        };
+        let lost = |name: &str| name != node.name && !heard.iter().any(|peer| peer.name() == name);
+        let holders = 1 + heard.iter().filter(|peer| peer.holds(&record.digest)).count();
+        match wanted {
+            "one" => true,
+            "all" => holders > heard.len(),
+            "" | "majority" => holders > heard.len().div_ceil(2),
+            names => names.split(',').map(str::trim).all(|name| has(name) || lost(name)),
+        }
+    };
+    let wait = async {
+        while !enough() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(SPREAD, wait).await.is_err() {
+        tracing::warn!(unit = %record.id, "not all nodes that were asked for have the unit yet; they go on fetching it");
+    }
 }
 
 async fn next(incoming: &mut Streaming<v1::DeployRequest>, operation: &str) -> Result<Option<deploy_request::Message>> {
@@ -201,7 +236,7 @@ async fn undeploy(node: &Arc<NodeCore>, request: &v1::UndeployRequest) -> Result
     Ok(removed)
 }
 
-fn unit(record: &UnitRecord) -> v1::Unit {
+fn unit(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
     v1::Unit {
         name: record.id.name.to_string(),
         version: record.id.version.to_string(),
@@ -219,5 +254,6 @@ fn unit(record: &UnitRecord) -> v1::Unit {
         deployed_at_ms: record.deployed_at_ms,
         deployed_by: record.deployed_by.clone(),
         sources: record.sources.clone(),
+        holders: node.holders_of(&record.digest),
     }
 }

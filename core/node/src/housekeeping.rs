@@ -11,7 +11,7 @@ use haulier_worker::{Worker, WorkerId};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::server::NodeCore;
+use crate::core::NodeCore;
 
 /// How often the node looks.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);

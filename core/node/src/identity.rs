@@ -9,6 +9,11 @@ use tonic::metadata::MetadataMap;
 pub(crate) struct Identity(std::sync::Arc<str>);
 
 impl Identity {
+    /// The identity of a client that is connected to another node, as that node says.
+    pub(crate) fn relayed(name: &str) -> Self {
+        Self(name.into())
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.0
     }
@@ -16,15 +21,43 @@ impl Identity {
 
 /// The tokens that a node accepts. Only digests are kept, so that comparing them tells nothing by its time.
 #[derive(Clone, Default)]
-pub(crate) struct Tokens(Vec<(String, Digest)>);
+pub(crate) struct Tokens {
+    clients: Vec<(String, Digest)>,
+    /// What the nodes of the cluster show each other.
+    cluster: Option<Digest>,
+}
+
+/// Who shows the token of the cluster.
+const MEMBER: &str = "member:";
 
 impl Tokens {
     pub(crate) fn add(&mut self, name: String, token: String) {
-        self.0.push((name, Digest::of(token.as_bytes())));
+        self.clients.push((name, Digest::of(token.as_bytes())));
     }
 
+    pub(crate) fn set_cluster(&mut self, token: &str) {
+        self.cluster = Some(Digest::of(token.trim().as_bytes()));
+    }
+
+    /// Whether clients need no token.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.clients.is_empty()
+    }
+
+    /// Whether a request comes from a member of the cluster. Without any token everybody who reaches the node may say
+    /// so, as everybody may run code.
+    pub(crate) fn identify_peer(&self, metadata: &MetadataMap) -> Result<()> {
+        let refuse = |message: &str| {
+            let hint = "give all nodes the same token: haulier node --cluster-token-file FILE";
+            Err(Error::new(ErrorKind::PermissionDenied, "join the cluster", message).hint(hint))
+        };
+        if self.cluster.is_none() && !self.is_empty() {
+            return refuse("this node asks its clients for tokens, and has no token for other nodes");
+        }
+        match (self.cluster.is_some(), self.identify(metadata)?.name()) {
+            (false, _) | (true, MEMBER) => Ok(()),
+            _ => refuse("the cluster's token is missing or another one"),
+        }
     }
 
     /// The identity behind a request. Requests of web pages (an `Origin`) are refused: a page must not reach a node
@@ -35,16 +68,21 @@ impl Tokens {
         if metadata.contains_key("origin") {
             return refuse("requests of web pages are refused", "use a client of Haulier");
         }
+        let hint = "--token TOKEN or HAULIER_TOKEN";
+        let shown = metadata.get(AUTHORIZATION).map(|value| {
+            let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+            Digest::of(token.unwrap_or_default().as_bytes())
+        });
+        if shown.is_some() && shown == self.cluster {
+            return Ok(Identity(MEMBER.into()));
+        }
         if self.is_empty() {
             return Ok(Identity("unverified:local".into()));
         }
-        let hint = "--token TOKEN or HAULIER_TOKEN";
-        let Some(value) = metadata.get(AUTHORIZATION) else {
+        let Some(digest) = shown else {
             return refuse("this node asks for a token", hint);
         };
-        let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
-        let digest = Digest::of(token.as_bytes());
-        match self.0.iter().find(|(_, known)| *known == digest) {
+        match self.clients.iter().find(|(_, known)| *known == digest) {
             Some((name, _)) => Ok(Identity(name.as_str().into())),
             None => refuse("the token is not known to this node", hint),
         }
@@ -68,6 +106,11 @@ mod tests {
         }
         metadata.insert(AUTHORIZATION, "Bearer secret".parse().unwrap());
         assert_eq!(tokens.identify(&metadata).unwrap().name(), "ci");
+        assert_eq!(tokens.identify_peer(&metadata).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        tokens.set_cluster("cluster\n");
+        assert_eq!(tokens.identify_peer(&metadata).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        metadata.insert(AUTHORIZATION, "Bearer cluster".parse().unwrap());
+        tokens.identify_peer(&metadata).unwrap();
         metadata.insert("origin", "https://evil.example".parse().unwrap());
         assert!(tokens.identify(&metadata).is_err());
     }

@@ -18,8 +18,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
+    core::NodeCore,
     payloads::{FRAME_LIMIT, StoredPayload},
-    server::NodeCore,
     session::Session,
 };
 

@@ -70,6 +70,7 @@ pub struct NodeBuilder {
     pub(crate) advertise: Option<String>,
     pub(crate) join: Option<String>,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) local_code: Vec<PathBuf>,
     pub(crate) cluster_token: Option<String>,
     pub(crate) tls_ca: Option<Vec<u8>>,
     pub(crate) tokens: Tokens,
@@ -97,6 +98,7 @@ impl Default for NodeBuilder {
             advertise: None,
             join: None,
             labels: BTreeMap::new(),
+            local_code: Vec::new(),
             cluster_token: None,
             tls_ca: None,
             tokens: Tokens::default(),
@@ -160,11 +162,21 @@ impl NodeBuilder {
         self
     }
 
+    /// Adds code of the node itself, a source as `deploy` takes it: every task of this node finds it after its own units
+    /// and session. It is read once, at the start, and is part of what class paths on this node are.
+    #[must_use]
+    pub fn local_code(mut self, path: impl Into<PathBuf>) -> Self {
+        self.local_code.push(path.into());
+        self
+    }
+
     /// The token that the nodes of a cluster show each other; all of them have the same one. Required to join beyond
     /// loopback, and where clients need tokens.
     #[must_use]
     pub fn cluster_token(mut self, token: impl Into<String>) -> Self {
-        self.cluster_token = Some(token.into());
+        let token = token.into();
+        self.tokens.set_cluster(&token);
+        self.cluster_token = Some(token);
         self
     }
 
@@ -297,6 +309,11 @@ impl NodeBuilder {
                 format!("{} is beyond loopback, and whoever reaches it could run code", self.listen),
             )
             .hint("--token-file FILE --tls-cert CERT --tls-key KEY, or --insecure on a network that you trust"));
+        }
+        if self.beyond_loopback() && self.join.is_some() && !self.insecure && self.cluster_token.is_none() {
+            let message = "joining a cluster beyond loopback needs the cluster's token";
+            return Err(Error::new(ErrorKind::InvalidArgument, operation, message)
+                .hint("--cluster-token-file FILE, or --insecure on a network that you trust"));
         }
         if let Some(name) = &self.name
             && name.parse::<haulier_model::UnitName>().is_err()

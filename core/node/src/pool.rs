@@ -113,6 +113,11 @@ impl Pool {
         }
     }
 
+    /// What a task takes, about.
+    pub(crate) fn average(&self) -> Duration {
+        self.average
+    }
+
     /// A task took this long: the average follows, quickly upwards, so that nothing waits behind long tasks.
     pub(crate) fn observe(&mut self, took: Duration) {
         let took = took.min(Duration::from_secs(1));

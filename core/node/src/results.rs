@@ -3,11 +3,7 @@
 use haulier_model::Error;
 use haulier_protocol::v1::{self, TaskState};
 
-use crate::{
-    payloads::StoredPayload,
-    run::Run,
-    server::{INLINE_LIMIT, NodeCore},
-};
+use crate::{core::NodeCore, payloads::StoredPayload, run::Run, server::INLINE_LIMIT};
 
 pub(crate) fn deliver(node: &NodeCore, run: &Run, result: v1::ResultFrame) {
     let mut outcome = v1::Outcome { node: node.name.clone(), codec: result.codec, ..Default::default() };
@@ -24,5 +20,5 @@ pub(crate) fn deliver(node: &NodeCore, run: &Run, result: v1::ResultFrame) {
     } else {
         outcome.payload = result.payload;
     }
-    run.session.answer(run.task_id, TaskState::Completed, outcome, payload);
+    run.answer(TaskState::Completed, outcome, payload);
 }

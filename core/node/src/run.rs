@@ -6,7 +6,7 @@ use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Language};
 use haulier_protocol::v1::{self, TaskState};
 
-use crate::{class_paths::ResolvedClassPath, payloads::StoredPayload, session::Session};
+use crate::{broadcast::Reply, class_paths::ResolvedClassPath, payloads::StoredPayload, session::Session};
 
 /// Which workers can run a task: a trust group's, of a language; Python also by environment.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -24,6 +24,7 @@ pub(crate) struct Placement {
     pub(crate) isolated: bool,
 }
 
+#[derive(Clone)]
 pub(crate) enum Payload {
     Inline(Bytes),
     Stored(Arc<StoredPayload>),
@@ -43,6 +44,7 @@ pub(crate) struct Run {
     pub(crate) requires: Vec<String>,
     pub(crate) units: Vec<String>,
     pub(crate) deadline: Option<Instant>,
+    pub(crate) reply: Reply,
 }
 
 impl Run {
@@ -64,7 +66,12 @@ impl Run {
     pub(crate) fn fail(&self, node: &str, error: Error) {
         let state = if error.kind() == ErrorKind::Canceled { TaskState::Canceled } else { TaskState::Failed };
         let outcome = v1::Outcome { node: node.to_owned(), error: Some(error.into()), ..Default::default() };
-        self.session.answer(self.task_id, state, outcome, None);
+        self.answer(state, outcome, None);
+    }
+
+    /// Answers whoever waits.
+    pub(crate) fn answer(&self, state: TaskState, outcome: v1::Outcome, payload: Option<StoredPayload>) {
+        self.reply.answer(&self.session, self.task_id, state, outcome, payload);
     }
 
     pub(crate) fn class_path(&self) -> Digest {

@@ -8,7 +8,7 @@ use std::{
 
 use haulier_model::{Error, ErrorKind, Language, Result};
 
-use crate::server::NodeCore;
+use crate::core::NodeCore;
 
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(5);

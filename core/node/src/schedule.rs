@@ -25,9 +25,9 @@ use tokio::sync::Notify;
 
 use self::frame::{frame, unmet};
 use crate::{
+    core::NodeCore,
     pool::{Pool, PoolWorker},
     run::{PoolKey, Run, StopReason},
-    server::NodeCore,
 };
 
 pub(crate) struct Scheduler {
@@ -294,6 +294,11 @@ impl Scheduler {
     pub(crate) fn stop_early(&self, id: u64) -> bool {
         let mut state = self.state.lock();
         !state.runs.contains_key(&id) && state.stopped_early.insert(id)
+    }
+
+    /// Whether a task was stopped before it came here; asked once.
+    pub(crate) fn was_stopped_early(&self, id: u64) -> bool {
+        self.state.lock().stopped_early.remove(&id)
     }
 
     /// Stops a task: at once if it waits, else by cancel, and in the end by killing its worker.

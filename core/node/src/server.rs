@@ -1,47 +1,51 @@
 //! The node as a whole: starts everything, holds what the parts share, ends everything.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     fs, io,
     net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use haulier_catalogue::RedbCatalogue;
-use haulier_model::{Digest, Error, ErrorKind, Language, Result};
+use haulier_model::{Digest, Error, ErrorKind, Result};
 use haulier_protocol::{
-    MESSAGE_LIMIT, status, tls,
+    MESSAGE_LIMIT, tls,
     v1::{
-        self, cluster_service_server::ClusterServiceServer, deployment_service_server::DeploymentServiceServer,
-        module_service_server::ModuleServiceServer, task_service_server::TaskServiceServer,
+        cluster_service_server::ClusterServiceServer, deployment_service_server::DeploymentServiceServer,
+        module_service_server::ModuleServiceServer, peer_service_server::PeerServiceServer,
+        task_service_server::TaskServiceServer,
     },
 };
-use haulier_store::{Durability, Store, UnitRecord, UnitState};
+use haulier_store::{Durability, Store, UnitRecord};
 use haulier_worker::{Supervisor, SupervisorOptions};
 use parking_lot::Mutex;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, metadata::MetadataMap, transport::Server};
+use tonic::transport::Server;
 
 use crate::{
+    catalogue::NodeCatalogue,
     class_paths::ClassPaths,
     cluster::Cluster,
+    content::Fetches,
     control::Tasks,
+    core::NodeCore,
     deployments::Deployments,
-    housekeeping,
-    identity::{Identity, Tokens},
+    holdings, housekeeping,
+    local_code::LocalCode,
+    members::{Dialer, Members, Registration},
     modules::Modules,
-    options::{Limits, NodeBuilder},
+    options::NodeBuilder,
     payloads::PayloadFolder,
-    run::{PoolKey, StopReason},
+    peers::Peers,
+    relays::Relays,
     schedule::Scheduler,
-    session::Session,
     units::Units,
     workers,
 };
@@ -49,34 +53,6 @@ use crate::{
 /// Payloads up to this size travel on the control stream, in bytes.
 pub(crate) const INLINE_LIMIT: usize = 64 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(10);
-
-/// What the parts of a node share.
-pub(crate) struct NodeCore {
-    pub(crate) name: String,
-    pub(crate) address: String,
-    pub(crate) limits: Limits,
-    pub(crate) peer_loading: bool,
-    pub(crate) slots: u16,
-    pub(crate) java: PathBuf,
-    pub(crate) python: PathBuf,
-    pub(crate) interpreter: tokio::sync::OnceCell<PathBuf>,
-    pub(crate) runtimes: tokio::sync::OnceCell<HashMap<String, String>>,
-    pub(crate) readable: Vec<PathBuf>,
-    pub(crate) writable: Vec<PathBuf>,
-    pub(crate) store: Store,
-    pub(crate) store_packs: PathBuf,
-    pub(crate) environments: PathBuf,
-    pub(crate) units: Units,
-    pub(crate) class_paths: ClassPaths,
-    pub(crate) payloads: PayloadFolder,
-    pub(crate) supervisor: Supervisor,
-    pub(crate) scheduler: Arc<Scheduler>,
-    pub(crate) started: Instant,
-    temp: PathBuf,
-    next_temp: AtomicU64,
-    tokens: Tokens,
-    sessions: Mutex<HashMap<Bytes, Arc<Session>>>,
-}
 
 /// A running node. Dropping it leaves the node running until the runtime ends; see [`Node::shutdown`].
 pub struct Node {
@@ -109,6 +85,8 @@ impl Node {
         for session in sessions {
             self.core.end_session(&session, Some(error.clone()));
         }
+        // While the node is still served: the catalogue may be its own.
+        self.core.members.leave(&*self.core.catalogue.shared()).await;
         self.stop.cancel();
         let workers = self.core.scheduler.workers();
         let stopping = workers.iter().map(|worker| worker.stop(Duration::from_millis(500)));
@@ -140,6 +118,10 @@ pub(crate) async fn start(options: NodeBuilder) -> Result<Node> {
     tokio::spawn(stop.clone().run_until_cancelled_owned(core.scheduler.clone().watch_deadlines()));
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(Arc::downgrade(&core), released)));
     let serving = serve(&core, &options, listener, stop.clone())?;
+    core.members.start(&core, core.catalogue.shared(), &stop).await?;
+    tokio::spawn(
+        stop.clone().run_until_cancelled_owned(holdings::follow(Arc::downgrade(&core), core.catalogue.shared())),
+    );
     tracing::info!(node = core.name, %address, "serving");
     Ok(Node { core, address, stop, serving })
 }
@@ -156,12 +138,21 @@ async fn build(
     };
     private_folder(data_dir).map_err(open)?;
     let data_dir = data_dir.canonicalize().map_err(open)?;
-    let catalogue = Arc::new(RedbCatalogue::open(&data_dir.join("catalogue.redb"))?);
+    let dialer = Dialer::new(options.cluster_token.clone(), options.tls_ca.clone())?;
+    let mut own = registration(options, &data_dir, address).map_err(open)?;
+    let catalogue = NodeCatalogue::open(options, &data_dir, &own, &dialer).await?;
     let store_dir = data_dir.join("store");
-    let store = Store::open(&store_dir, catalogue, Durability::Machine).await?;
+    let store = Store::open(&store_dir, catalogue.shared(), Durability::Machine).await?;
     let (units, released) = Units::new(store.clone(), options.production);
     let environments = data_dir.join("environments");
-    let class_paths = ClassPaths::open(store.clone(), environments.clone(), options.limits.clone()).map_err(open)?;
+    let (kept, paths) = (store.clone(), options.local_code.clone());
+    let local = tokio::task::spawn_blocking(move || LocalCode::read(&kept, &paths))
+        .await
+        .map_err(|error| Error::internal("start a node", error.to_string()))??
+        .map(Arc::new);
+    own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
+    let class_paths =
+        ClassPaths::open(store.clone(), environments.clone(), options.limits.clone(), local).map_err(open)?;
     let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
     let temp = data_dir.join("temp");
     empty_folder(&temp).map_err(open)?;
@@ -174,8 +165,8 @@ async fn build(
     let launcher = options.launcher.clone().unwrap_or(program);
     let supervisor = Supervisor::start(SupervisorOptions { launcher, home })?;
     let core = Arc::new_cyclic(|node| NodeCore {
-        name: options.name.clone().unwrap_or_else(|| format!("node-{}", address.port())),
-        address: options.advertise.clone().unwrap_or_else(|| address.to_string()),
+        name: own.name.clone(),
+        address: own.address.clone(),
         limits: options.limits.clone(),
         peer_loading: options.peer_loading_allowed(),
         slots: options.slots,
@@ -193,6 +184,11 @@ async fn build(
         payloads,
         supervisor,
         scheduler: Arc::new(Scheduler::new(node.clone())),
+        catalogue,
+        members: Members::new(own, dialer),
+        relays: Relays::default(),
+        fetches: Fetches::default(),
+        holdings: watch::Sender::new(HashSet::new()),
         started: Instant::now(),
         temp,
         next_temp: AtomicU64::new(1),
@@ -200,6 +196,40 @@ async fn build(
         sessions: Mutex::default(),
     });
     Ok((core, released))
+}
+
+/// What this node says of itself.
+fn registration(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> io::Result<Registration> {
+    let advertised = options.advertise.clone().unwrap_or_else(|| address.to_string());
+    if options.advertise.is_none() && address.ip().is_unspecified() {
+        tracing::warn!(%address, "other nodes and clients cannot dial this address: --advertise HOST:PORT");
+    }
+    let mut random = [0; 24];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+    let (incarnation, fresh) =
+        random.split_first_chunk::<8>().map_or((0, &random[..]), |(first, rest)| (u64::from_le_bytes(*first), rest));
+    let path = data_dir.join("node-id");
+    let id = match fs::read_to_string(&path) {
+        Ok(id) => id.trim().to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = Digest::of(fresh).hex();
+            fs::write(&path, &id)?;
+            id
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Registration {
+        name: options.name.clone().unwrap_or_else(|| format!("node-{}", address.port())),
+        id,
+        incarnation,
+        address: advertised,
+        version: haulier_protocol::build_id().to_owned(),
+        labels: options.labels.clone(),
+        slots: options.slots,
+        owns_catalogue: options.join.is_none(),
+        process_id: std::process::id(),
+        ..Registration::default()
+    })
 }
 
 fn serve(
@@ -224,135 +254,20 @@ fn serve(
         })?;
     }
     let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
-    let router = server
+    let mut router = server
         .add_service(TaskServiceServer::new(Tasks(core.clone())).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ModuleServiceServer::new(Modules(core.clone())).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(DeploymentServiceServer::new(Deployments(core.clone())).max_decoding_message_size(MESSAGE_LIMIT))
-        .add_service(ClusterServiceServer::new(Cluster(core.clone())));
+        .add_service(ClusterServiceServer::new(Cluster(core.clone())))
+        .add_service(PeerServiceServer::new(Peers(core.clone())).max_decoding_message_size(MESSAGE_LIMIT));
+    if let Some(catalogue) = core.catalogue.service(core) {
+        router = router.add_service(catalogue);
+    }
     Ok(tokio::spawn(async move {
         if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await {
             tracing::error!(%error, "the server ended");
         }
     }))
-}
-
-/// Starts a worker of the client's language, so that its first task finds one.
-pub(crate) fn prepare_worker(node: &Arc<NodeCore>, session: &Session) {
-    if session.language == Some(Language::Java) {
-        let group = session.identity.name().into();
-        node.scheduler.prepare(PoolKey { group, language: Language::Java, environment: None });
-    }
-}
-
-impl NodeCore {
-    pub(crate) fn identify(&self, metadata: &MetadataMap) -> Result<Identity, Status> {
-        self.tokens.identify(metadata).map_err(|error| status::from_error(&error))
-    }
-
-    pub(crate) fn session(&self, token: &[u8]) -> Result<Arc<Session>> {
-        let found = self.sessions.lock().get(token).cloned();
-        found.ok_or_else(|| {
-            Error::new(ErrorKind::SessionLost, "find the session", "the node does not have this session any more")
-                .hint("connect again")
-        })
-    }
-
-    pub(crate) fn new_session(&self, identity: Identity, hello: &v1::ClientHello) -> Result<Arc<Session>> {
-        let mut random = [0; 48];
-        let filled = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
-        if filled != Ok(random.len()) {
-            return Err(Error::internal("connect", "the system gave no random bytes"));
-        }
-        let id = Digest::of(&random[32..]).short();
-        let token = Bytes::copy_from_slice(&random[..32]);
-        let session = Arc::new(Session::new(id, token.clone(), identity, hello));
-        let mut sessions = self.sessions.lock();
-        if sessions.len() >= self.limits.sessions {
-            let message = format!("{} sessions are open, which is the limit", sessions.len());
-            return Err(Error::new(ErrorKind::ResourceExhausted, "connect", message).hint("connect again later"));
-        }
-        sessions.insert(token, session.clone());
-        Ok(session)
-    }
-
-    /// A control stream has ended; if it was the current one, the session waits for another.
-    pub(crate) fn stream_lost(self: &Arc<Self>, session: &Arc<Session>, stream: u64) {
-        if !session.detach(stream) || session.is_ended() {
-            return;
-        }
-        let (node, session) = (self.clone(), session.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(node.limits.resume).await;
-            if session.is_lost_since(stream) {
-                tracing::info!(session = session.id, "the client did not come back");
-                node.end_session(&session, None);
-            }
-        });
-    }
-
-    /// Ends a session: its tasks are cancelled, its loaders and environments go.
-    pub(crate) fn end_session(&self, session: &Arc<Session>, reason: Option<Error>) {
-        if self.sessions.lock().remove(&session.token).is_none() {
-            return;
-        }
-        for run in session.end(reason) {
-            if !self.scheduler.stop_early(run) {
-                self.scheduler.stop(run, StopReason::SessionEnded, false);
-            }
-        }
-        session.code.end(&crate::code::gone("run a task", session));
-        let loaders: Vec<Bytes> = session.placements.end().iter().map(|placement| placement.loader.clone()).collect();
-        if loaders.is_empty() || session.mode != haulier_model::DeploymentMode::Private {
-            return;
-        }
-        self.scheduler.release_loaders(session.identity.name(), &loaders);
-        for worker in self.scheduler.retire(self.limits.idle, &loaders) {
-            worker.kill();
-        }
-    }
-
-    /// References to units resolve anew, in every session.
-    pub(crate) fn units_changed(&self) {
-        self.units.changed();
-        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
-        for session in sessions {
-            session.placements.forget_units();
-        }
-    }
-
-    /// Removes the files of an obsolete unit when no task and no session uses it.
-    pub(crate) async fn remove_if_unused(&self, record: UnitRecord) {
-        if self.units.is_pinned(&record) {
-            return;
-        }
-        let obsolete = match self.store.list(Some(&record.id.name)).await {
-            Ok(units) => units.iter().any(|unit| {
-                unit.id == record.id && unit.generation == record.generation && unit.state == UnitState::Obsolete
-            }),
-            Err(_) => false,
-        };
-        if obsolete && let Err(error) = self.store.remove(&record.id, record.generation).await {
-            tracing::warn!(unit = %record.id, %error, "cannot remove an obsolete unit; the next start tries again");
-        }
-    }
-
-    /// Removes what a deployment has made obsolete: a replaced generation, revisions past the retention.
-    pub(crate) async fn remove_unused(&self, name: &haulier_model::UnitName) {
-        let units = self.store.list(Some(name)).await.unwrap_or_default();
-        for record in units.into_iter().filter(|unit| unit.state == UnitState::Obsolete) {
-            self.remove_if_unused(record).await;
-        }
-    }
-
-    /// A temporary folder for a worker.
-    pub(crate) fn fresh_temp_dir(&self) -> Result<PathBuf> {
-        let path = self.temp.join(self.next_temp.fetch_add(1, Ordering::Relaxed).to_string());
-        private_folder(&path).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "start a worker", format!("cannot make {}: {error}", path.display()))
-                .hint("check space and permissions of the node's data folder")
-        })?;
-        Ok(path)
-    }
 }
 
 /// Makes a folder that only its owner can enter, and empties it if it exists.
@@ -363,6 +278,6 @@ pub(crate) fn empty_folder(path: &Path) -> io::Result<()> {
     private_folder(path)
 }
 
-fn private_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(fs::DirBuilder::new().recursive(true), 0o700).create(path)
 }

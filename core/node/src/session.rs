@@ -28,7 +28,11 @@ pub(crate) struct Session {
     pub(crate) token: Bytes,
     pub(crate) identity: Identity,
     pub(crate) language: Option<Language>,
+    pub(crate) language_version: String,
+    pub(crate) capabilities: Vec<String>,
     pub(crate) mode: DeploymentMode,
+    /// The node that passes tasks on, if this is no session of a client.
+    pub(crate) origin: Option<String>,
     pub(crate) code: SessionCode,
     pub(crate) placements: Placements,
     state: Mutex<State>,
@@ -74,7 +78,10 @@ impl Session {
             token,
             identity,
             language: hello.language().try_into().ok(),
+            language_version: hello.language_version.clone(),
+            capabilities: hello.capabilities.clone(),
             mode: hello.mode().into(),
+            origin: hello.relay.as_ref().map(|relay| relay.node.clone()),
             code: SessionCode::default(),
             placements: Placements::default(),
             state: Mutex::default(),
@@ -141,24 +148,27 @@ impl Session {
         payload: Option<StoredPayload>,
     ) {
         let mut state = self.state.lock();
-        if state.tasks.remove(&task_id).is_none() || state.ended {
-            return;
+        if let Some(sequence) = state.next_sequence(task_id) {
+            state.keep_payload(sequence, &mut outcome, payload);
+            state.finish(task_id, sequence, state_after, vec![outcome]);
         }
-        state.last_sequence += 1;
-        let sequence = state.last_sequence;
-        if let Some(payload) = payload {
-            state.last_payload += 1;
-            outcome.payload_id = state.last_payload;
-            outcome.payload_size = payload.size();
-            state.payloads.insert(outcome.payload_id, (sequence, Arc::new(payload)));
+    }
+
+    /// As [`Session::answer`], with what several nodes have answered.
+    pub(crate) fn answer_all(
+        &self,
+        task_id: u64,
+        state_after: TaskState,
+        outcomes: Vec<(v1::Outcome, Option<StoredPayload>)>,
+    ) {
+        let mut state = self.state.lock();
+        let Some(sequence) = state.next_sequence(task_id) else { return };
+        let mut answers = Vec::with_capacity(outcomes.len());
+        for (mut outcome, payload) in outcomes {
+            state.keep_payload(sequence, &mut outcome, payload);
+            answers.push(outcome);
         }
-        if state.finished.len() == KEPT_STATES {
-            state.finished.pop_front();
-        }
-        state.finished.push_back((task_id, state_after, Instant::now()));
-        state.results.push_back(v1::TaskResult { task_id, sequence, outcomes: vec![outcome] });
-        state.credit += 1;
-        state.wake();
+        state.finish(task_id, sequence, state_after, answers);
     }
 
     pub(crate) fn acknowledge(&self, sequence: u64) {
@@ -241,6 +251,34 @@ impl State {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// The number of a task's answer; `None` if it is not waited for.
+    fn next_sequence(&mut self, task_id: u64) -> Option<u64> {
+        if self.tasks.remove(&task_id).is_none() || self.ended {
+            return None;
+        }
+        self.last_sequence += 1;
+        Some(self.last_sequence)
+    }
+
+    fn keep_payload(&mut self, sequence: u64, outcome: &mut v1::Outcome, payload: Option<StoredPayload>) {
+        if let Some(payload) = payload {
+            self.last_payload += 1;
+            outcome.payload_id = self.last_payload;
+            outcome.payload_size = payload.size();
+            self.payloads.insert(outcome.payload_id, (sequence, Arc::new(payload)));
+        }
+    }
+
+    fn finish(&mut self, task_id: u64, sequence: u64, state_after: TaskState, outcomes: Vec<v1::Outcome>) {
+        if self.finished.len() == KEPT_STATES {
+            self.finished.pop_front();
+        }
+        self.finished.push_back((task_id, state_after, Instant::now()));
+        self.results.push_back(v1::TaskResult { task_id, sequence, outcomes });
+        self.credit += 1;
+        self.wake();
     }
 
     fn acknowledge(&mut self, sequence: u64) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use haulier_worker::Worker;
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{run::Run, server::NodeCore};
+use crate::{core::NodeCore, run::Run};
 
 /// Returns when the task has ended, whatever it took. Each step has its deadline.
 pub(crate) async fn stop_executing(

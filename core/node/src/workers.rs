@@ -9,7 +9,7 @@ use haulier_model::{Digest, Error, ErrorKind, Language, Result};
 use haulier_protocol::v1;
 use haulier_worker::{Answer, Loss, NodeSide, Worker, WorkerId, WorkerSpec};
 
-use crate::{class_paths::ResolvedClassPath, run::PoolKey, runtimes, server::NodeCore};
+use crate::{class_paths::ResolvedClassPath, core::NodeCore, run::PoolKey, runtimes};
 
 /// Starts a worker for a pool; the scheduler hears how it went.
 pub(crate) fn start(node: Arc<NodeCore>, key: PoolKey) {
@@ -48,6 +48,7 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
         writable,
         memory: node.limits.memory,
         directory,
+        node: node.name.clone(),
         start_timeout: node.limits.start,
     };
     node.supervisor.start_worker(spec, Arc::new(Answers(Arc::downgrade(node)))).await

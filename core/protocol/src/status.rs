@@ -43,6 +43,11 @@ pub fn to_error(status: &Status, operation: &str) -> Error {
     }
 }
 
+/// Whether the other side has answered with an error of its own: the status does not come from a connection that broke.
+pub fn is_answer(status: &Status) -> bool {
+    status.metadata().contains_key(METADATA)
+}
+
 /// Whether the connection broke below gRPC, for example because the other side speaks TLS or no HTTP/2.
 fn is_transport(status: &Status) -> bool {
     status.code() == Code::Internal && status.message().starts_with("h2 protocol error")
@@ -96,6 +101,7 @@ mod tests {
             let error = Error::new(kind, "deploy a:1", "ü went wrong").hint("do it").context("a", "b");
             assert_eq!(to_error(&from_error(&error), "x").to_string(), error.to_string());
             assert_eq!(to_error(&from_error(&error), "x").kind(), kind);
+            assert!(is_answer(&from_error(&error)) && !is_answer(&Status::unavailable("gone")));
         }
         let long = Error::new(ErrorKind::Internal, "x", "y".repeat(100_000)).hint("report it");
         assert_eq!(to_error(&from_error(&long), "x").hint_text(), "report it");

@@ -54,6 +54,8 @@ pub struct WorkerSpec {
     pub memory: Option<u64>,
     /// Python: the directory that the class path is filled into; the worker may write there.
     pub directory: Option<PathBuf>,
+    /// The name of the node, which tasks can ask for. May be empty.
+    pub node: String,
     /// How long the worker may take until its hello.
     pub start_timeout: Duration,
 }
@@ -76,6 +78,7 @@ impl WorkerSpec {
             writable: Vec::new(),
             memory: None,
             directory: None,
+            node: String::new(),
             start_timeout: Self::START_TIMEOUT,
         }
     }

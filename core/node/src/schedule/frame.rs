@@ -8,8 +8,8 @@ use haulier_protocol::v1;
 use haulier_worker::Worker;
 
 use crate::{
+    core::NodeCore,
     run::{Payload, Run},
-    server::NodeCore,
 };
 
 /// What the payload needs and the worker does not have: said before the worker sees a byte.

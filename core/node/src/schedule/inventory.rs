@@ -16,6 +16,16 @@ impl Scheduler {
         (state.queued as u32, (state.runs.len() - state.queued.min(state.runs.len())) as u32)
     }
 
+    /// Whether the task waits or runs here.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.state.lock().runs.contains_key(&id)
+    }
+
+    /// What a task has taken lately; zero if none has run.
+    pub(crate) fn average(&self) -> std::time::Duration {
+        self.state.lock().pools.values().map(crate::pool::Pool::average).max().unwrap_or_default()
+    }
+
     pub(crate) fn is_executing(&self, id: u64) -> Option<bool> {
         self.state.lock().runs.get(&id).map(|entry| entry.at.is_some())
     }

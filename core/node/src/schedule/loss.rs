@@ -6,7 +6,7 @@ use haulier_model::ErrorKind;
 use haulier_worker::{Loss, WorkerId};
 
 use super::{Entry, Scheduler, State};
-use crate::server::NodeCore;
+use crate::core::NodeCore;
 
 impl Scheduler {
     /// A cancelled task had not begun: the worker has dropped it.

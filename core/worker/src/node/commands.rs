@@ -103,6 +103,7 @@ fn environment(spec: &WorkerSpec) -> Result<Vec<(String, String)>> {
     variables.push(("HOME".to_owned(), temp_dir));
     variables.push(("HAULIER_CONTROL_FD".to_owned(), FIRST_DESCRIPTOR.to_string()));
     variables.push(("HAULIER_SLOTS".to_owned(), spec.slots.to_string()));
+    variables.push(("HAULIER_NODE_NAME".to_owned(), spec.node.clone()));
     Ok(variables)
 }
 

@@ -9,7 +9,7 @@ import java.util.Optional;
 
 /** A task on a thread of this worker. */
 final class RunningTask implements TaskContext {
-    private static final NodeId NODE = new NodeId(Objects.requireNonNullElse(System.getenv("HAULIER_NODE"), ""));
+    private static final NodeId NODE = new NodeId(Objects.requireNonNullElse(System.getenv("HAULIER_NODE_NAME"), ""));
 
     private final long taskId;
     private final Instant deadline;

@@ -1,0 +1,203 @@
+//! What the parts of a node share, and what it does with its sessions.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use bytes::Bytes;
+use haulier_model::{Digest, Error, ErrorKind, Language, Result};
+use haulier_protocol::{status, v1};
+use haulier_store::{Store, UnitRecord, UnitState};
+use haulier_worker::Supervisor;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tonic::{Status, metadata::MetadataMap};
+
+use crate::{
+    catalogue::NodeCatalogue,
+    class_paths::ClassPaths,
+    content::Fetches,
+    identity::{Identity, Tokens},
+    members::{Members, Peer},
+    options::Limits,
+    payloads::PayloadFolder,
+    relays::Relays,
+    run::{PoolKey, StopReason},
+    schedule::Scheduler,
+    server::private_folder,
+    session::Session,
+    units::Units,
+};
+
+/// What the parts of a node share.
+pub(crate) struct NodeCore {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) limits: Limits,
+    pub(crate) peer_loading: bool,
+    pub(crate) slots: u16,
+    pub(crate) java: PathBuf,
+    pub(crate) python: PathBuf,
+    pub(crate) interpreter: tokio::sync::OnceCell<PathBuf>,
+    pub(crate) runtimes: tokio::sync::OnceCell<HashMap<String, String>>,
+    pub(crate) readable: Vec<PathBuf>,
+    pub(crate) writable: Vec<PathBuf>,
+    pub(crate) store: Store,
+    pub(crate) store_packs: PathBuf,
+    pub(crate) environments: PathBuf,
+    pub(crate) units: Units,
+    pub(crate) class_paths: ClassPaths,
+    pub(crate) payloads: PayloadFolder,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) catalogue: NodeCatalogue,
+    pub(crate) members: Members,
+    pub(crate) relays: Relays,
+    pub(crate) fetches: Fetches,
+    /// Digests of the deployed units that are whole here.
+    pub(crate) holdings: watch::Sender<HashSet<Digest>>,
+    pub(crate) started: Instant,
+    pub(crate) temp: PathBuf,
+    pub(crate) next_temp: AtomicU64,
+    pub(crate) tokens: Tokens,
+    pub(crate) sessions: Mutex<HashMap<Bytes, Arc<Session>>>,
+}
+
+/// Starts a worker of the client's language, so that its first task finds one.
+pub(crate) fn prepare_worker(node: &Arc<NodeCore>, session: &Session) {
+    if session.language == Some(Language::Java) {
+        let group = session.identity.name().into();
+        node.scheduler.prepare(PoolKey { group, language: Language::Java, environment: None });
+    }
+}
+
+impl NodeCore {
+    pub(crate) fn identify(&self, metadata: &MetadataMap) -> Result<Identity, Status> {
+        self.tokens.identify(metadata).map_err(|error| status::from_error(&error))
+    }
+
+    /// Refuses a call that does not come from a member of the cluster.
+    pub(crate) fn identify_peer(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        self.tokens.identify_peer(metadata).map_err(|error| status::from_error(&error))
+    }
+
+    /// A member is lost, or has left: what it had goes elsewhere or fails.
+    pub(crate) fn peer_lost(self: &Arc<Self>, peer: &Peer, reason: &str) {
+        self.relays.lost(self, peer, reason);
+    }
+
+    pub(crate) fn session(&self, token: &[u8]) -> Result<Arc<Session>> {
+        let found = self.sessions.lock().get(token).cloned();
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::SessionLost, "find the session", "the node does not have this session any more")
+                .hint("connect again")
+        })
+    }
+
+    pub(crate) fn new_session(&self, identity: Identity, hello: &v1::ClientHello) -> Result<Arc<Session>> {
+        let mut random = [0; 48];
+        let filled = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
+        if filled != Ok(random.len()) {
+            return Err(Error::internal("connect", "the system gave no random bytes"));
+        }
+        let id = match &hello.relay {
+            Some(relay) => relay.session_id.clone(),
+            None => Digest::of(&random[32..]).short(),
+        };
+        let token = Bytes::copy_from_slice(&random[..32]);
+        let session = Arc::new(Session::new(id, token.clone(), identity, hello));
+        let mut sessions = self.sessions.lock();
+        if sessions.len() >= self.limits.sessions {
+            let message = format!("{} sessions are open, which is the limit", sessions.len());
+            return Err(Error::new(ErrorKind::ResourceExhausted, "connect", message).hint("connect again later"));
+        }
+        sessions.insert(token, session.clone());
+        Ok(session)
+    }
+
+    /// A control stream has ended; if it was the current one, the session waits for another.
+    pub(crate) fn stream_lost(self: &Arc<Self>, session: &Arc<Session>, stream: u64) {
+        if !session.detach(stream) || session.is_ended() {
+            return;
+        }
+        let (node, session) = (self.clone(), session.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(node.limits.resume).await;
+            if session.is_lost_since(stream) {
+                tracing::info!(session = session.id, "the client did not come back");
+                node.end_session(&session, None);
+            }
+        });
+    }
+
+    /// Ends a session: its tasks are cancelled, its loaders and environments go.
+    pub(crate) fn end_session(&self, session: &Arc<Session>, reason: Option<Error>) {
+        if self.sessions.lock().remove(&session.token).is_none() {
+            return;
+        }
+        self.relays.end_session(session);
+        for run in session.end(reason) {
+            if !self.scheduler.stop_early(run) {
+                self.scheduler.stop(run, StopReason::SessionEnded, false);
+            }
+        }
+        session.code.end(&crate::code::gone("run a task", session));
+        let loaders: Vec<Bytes> = session.placements.end().iter().map(|placement| placement.loader.clone()).collect();
+        if loaders.is_empty() || session.mode != haulier_model::DeploymentMode::Private {
+            return;
+        }
+        self.scheduler.release_loaders(session.identity.name(), &loaders);
+        for worker in self.scheduler.retire(self.limits.idle, &loaders) {
+            worker.kill();
+        }
+    }
+
+    /// References to units resolve anew, in every session.
+    pub(crate) fn units_changed(&self) {
+        self.units.changed();
+        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
+        for session in sessions {
+            session.placements.forget_units();
+        }
+    }
+
+    /// Removes the files of an obsolete unit when no task and no session uses it.
+    pub(crate) async fn remove_if_unused(&self, record: UnitRecord) {
+        if self.units.is_pinned(&record) {
+            return;
+        }
+        let obsolete = match self.store.list(Some(&record.id.name)).await {
+            Ok(units) => units.iter().any(|unit| {
+                unit.id == record.id && unit.generation == record.generation && unit.state == UnitState::Obsolete
+            }),
+            Err(_) => false,
+        };
+        if obsolete && let Err(error) = self.store.remove(&record.id, record.generation).await {
+            tracing::warn!(unit = %record.id, %error, "cannot remove an obsolete unit; the next start tries again");
+        }
+    }
+
+    /// Removes what a deployment has made obsolete: a replaced generation, revisions past the retention.
+    pub(crate) async fn remove_unused(&self, name: &haulier_model::UnitName) {
+        let units = self.store.list(Some(name)).await.unwrap_or_default();
+        for record in units.into_iter().filter(|unit| unit.state == UnitState::Obsolete) {
+            self.remove_if_unused(record).await;
+        }
+    }
+
+    /// A temporary folder for a worker.
+    pub(crate) fn fresh_temp_dir(&self) -> Result<PathBuf> {
+        let path = self.temp.join(self.next_temp.fetch_add(1, Ordering::Relaxed).to_string());
+        private_folder(&path).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "start a worker", format!("cannot make {}: {error}", path.display()))
+                .hint("check space and permissions of the node's data folder")
+        })?;
+        Ok(path)
+    }
+}

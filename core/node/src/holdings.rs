@@ -1,0 +1,199 @@
+//! Which units are whole on this node: it fetches what is deployed anywhere, and what a task needs at once.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use haulier_catalogue::{Catalogue, Changes, Event};
+use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, UnitName};
+use haulier_protocol::v1;
+use haulier_store::{UnitRecord, UnitState};
+use tokio::sync::Semaphore;
+
+use crate::{content::Holder, core::NodeCore, members::Peer, session::Session};
+
+/// Where the heads of units are in the catalogue.
+const PREFIX: &str = "units/";
+/// Units that are fetched ahead at the same time.
+const PARALLEL: usize = 4;
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl NodeCore {
+    /// Makes a unit whole on this node, if it is not.
+    pub(crate) async fn hold_unit(&self, record: &UnitRecord) -> Result<()> {
+        if self.store.holds(&record.digest) {
+            return Ok(());
+        }
+        let holders = self.members.holders(&record.digest);
+        let fetched = self.fetches.unit(&self.store, record.digest, as_holders(&holders)).await;
+        if let Err(error) = fetched {
+            let message = format!("'{}' is not whole on this node, and no other node gave it", record.id);
+            return Err(Error::new(ErrorKind::Unavailable, "find a unit", format!("{message}: {}", error.message()))
+                .with_retry(error.retry())
+                .hint(format!(
+                    "deploy the same bytes again: haulier deploy {} PATH --version {}",
+                    record.id.name, record.id.version
+                ))
+                .with_source(error));
+        }
+        self.holds(record.digest);
+        Ok(())
+    }
+
+    /// Notes that a unit has become whole, and tells the other nodes.
+    pub(crate) fn holds(&self, unit: Digest) {
+        self.holdings.send_if_modified(|held| held.insert(unit));
+    }
+
+    /// The names of the nodes that are known to have a unit, this one first.
+    pub(crate) fn holders_of(&self, unit: &Digest) -> Vec<String> {
+        let own = self.store.holds(unit).then(|| self.name.clone());
+        let peers = self.members.heard().into_iter().filter(|peer| peer.holds(unit)).map(|peer| peer.name());
+        own.into_iter().chain(peers).collect()
+    }
+
+    /// Learns a snapshot of a client that is connected to another node, and takes what that node has of it.
+    pub(crate) async fn take_snapshot(
+        &self,
+        session: &Session,
+        digest: &[u8],
+        announced: &v1::SnapshotManifest,
+    ) -> Result<()> {
+        if session.code.snapshot(&Digest::from_slice(digest)?).is_some() {
+            return Ok(());
+        }
+        let manifest = Manifest { roots: Digest::split(&announced.roots)? };
+        if manifest.digest().as_bytes() != digest {
+            return Err(Error::new(ErrorKind::InvalidArgument, "take code", "the snapshot is not that of its roots"));
+        }
+        let origin = session.origin.as_deref().and_then(|name| self.members.get(name));
+        let mut peers = self.members.heard();
+        peers.sort_by_key(|peer| origin.as_ref().is_none_or(|origin| !Arc::ptr_eq(origin, peer)));
+        let missing = self.store.missing(manifest.roots.iter().copied());
+        if !missing.is_empty() {
+            let left = self.fetches.entries(&self.store, missing, as_holders(&peers)).await?;
+            if let Some(first) = left.first() {
+                let message = format!("no node has the root {} of the client's code", first.short());
+                return Err(Error::new(ErrorKind::Unavailable, "take code", message).hint("submit again"));
+            }
+        }
+        let (store, of) = (self.store.clone(), manifest.clone());
+        let roots = tokio::task::spawn_blocking(move || store.roots(&of))
+            .await
+            .map_err(|error| Error::internal("take code", error.to_string()))??;
+        let entries = roots.iter().flat_map(|root| root.entries.iter().map(|entry| entry.digest));
+        let missing = self.store.missing(entries);
+        if !missing.is_empty() {
+            // What nobody has is asked of the client when a task needs it.
+            let nearest = as_holders(&peers[..peers.len().min(1)]);
+            self.fetches.entries(&self.store, missing, nearest).await?;
+        }
+        session.code.complete(0, manifest, announced.names.clone());
+        Ok(())
+    }
+}
+
+pub(crate) fn as_holders(peers: &[Arc<Peer>]) -> Vec<Holder> {
+    let holder = |peer: &Arc<Peer>| Holder {
+        name: peer.name(),
+        client: peer.client(),
+        authorization: peer.dialer().authorization(),
+    };
+    peers.iter().map(holder).collect()
+}
+
+/// Follows deployments: references resolve anew, and what is deployed is fetched. After a gap it looks at everything.
+pub(crate) async fn follow(node: Weak<NodeCore>, catalogue: Arc<dyn Catalogue>) {
+    let permits = Arc::new(Semaphore::new(PARALLEL));
+    loop {
+        if let Err(error) = follow_once(&node, &*catalogue, &permits).await {
+            tracing::warn!(%error, "deployments cannot be followed; trying again");
+            tokio::time::sleep(PAUSE).await;
+        }
+        if node.strong_count() == 0 {
+            return;
+        }
+    }
+}
+
+async fn follow_once(node: &Weak<NodeCore>, catalogue: &dyn Catalogue, permits: &Arc<Semaphore>) -> Result<()> {
+    let revision = catalogue.list(PREFIX).await?.revision;
+    look(node, None, permits).await?;
+    let mut watch = catalogue.watch(PREFIX, revision).await?;
+    let Some(mut reports) = node.upgrade().map(|node| node.members.watch_holdings()) else { return Ok(()) };
+    loop {
+        tokio::select! {
+            events = watch.next() => {
+                let Changes::Events(events) = events? else { return Ok(()) };
+                let keys: HashSet<&str> = events.iter().map(Event::key).collect();
+                for name in keys.into_iter().filter_map(|key| key.strip_prefix(PREFIX)?.parse().ok()) {
+                    look(node, Some(&name), permits).await?;
+                }
+            }
+            // Somebody has what was missing before.
+            changed = reports.changed() => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+                fetch_offered(node, permits).await?;
+            }
+        }
+    }
+}
+
+/// Looks at the units of a name, or at all of them.
+async fn look(node: &Weak<NodeCore>, name: Option<&UnitName>, permits: &Arc<Semaphore>) -> Result<()> {
+    let Some(core) = node.upgrade() else { return Ok(()) };
+    core.units_changed();
+    let units = core.store.list(name).await?;
+    let deployed: Vec<UnitRecord> = units.into_iter().filter(|unit| unit.state == UnitState::Deployed).collect();
+    if name.is_none() {
+        let held = deployed.iter().map(|unit| unit.digest).filter(|digest| core.store.holds(digest)).collect();
+        core.holdings.send_replace(held);
+    } else {
+        let all = core.store.list(None).await?;
+        let known: HashSet<Digest> =
+            all.iter().filter(|unit| unit.state == UnitState::Deployed).map(|unit| unit.digest).collect();
+        core.holdings.send_if_modified(|held| {
+            let before = held.len();
+            held.retain(|digest| known.contains(digest));
+            held.len() != before
+        });
+    }
+    fetch(&core, deployed, permits);
+    Ok(())
+}
+
+async fn fetch_offered(node: &Weak<NodeCore>, permits: &Arc<Semaphore>) -> Result<()> {
+    let Some(core) = node.upgrade() else { return Ok(()) };
+    let offered: HashSet<Digest> = core.members.heard().iter().flat_map(|peer| peer.held()).collect();
+    if offered.iter().all(|digest| core.store.holds(digest)) {
+        return Ok(());
+    }
+    let units = core.store.list(None).await?;
+    let wanted = units.into_iter().filter(|unit| unit.state == UnitState::Deployed && offered.contains(&unit.digest));
+    fetch(&core, wanted.collect(), permits);
+    Ok(())
+}
+
+fn fetch(core: &Arc<NodeCore>, units: Vec<UnitRecord>, permits: &Arc<Semaphore>) {
+    for unit in units {
+        if core.store.holds(&unit.digest) {
+            core.holds(unit.digest);
+            continue;
+        }
+        if core.members.heard().is_empty() {
+            continue;
+        }
+        let (node, permits) = (Arc::downgrade(core), permits.clone());
+        tokio::spawn(async move {
+            let Ok(_permit) = permits.acquire().await else { return };
+            let Some(node) = node.upgrade() else { return };
+            if let Err(error) = node.hold_unit(&unit).await {
+                tracing::info!(unit = %unit.id, %error, "a unit is not here yet; a task that needs it, or a node that has it, makes the node try again");
+            }
+        });
+    }
+}

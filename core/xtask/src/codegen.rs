@@ -1,7 +1,7 @@
 //! Generates the protobuf and gRPC code with pure-Rust tools: nobody needs protoc.
 use std::{error::Error, fs, path::PathBuf};
 
-const PROTOS: [&str; 6] = ["cluster", "deployment", "module", "peer", "task", "worker"];
+const PROTOS: [&str; 7] = ["catalogue", "cluster", "deployment", "module", "peer", "task", "worker"];
 const GENERATED: &str = "core/protocol/src/generated";
 
 /// Writes the generated code, or with `check` compares it with what is committed.

@@ -231,6 +231,9 @@ pub(crate) struct NodeArguments {
     /// Give the node a label that tasks can ask for. May be given again.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
+    /// Code of the node itself (a source as of `deploy`), which every task finds after its own. Can be repeated.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) local_code: Vec<PathBuf>,
     /// File with the token that the nodes of the cluster show each other, one line.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) cluster_token_file: Option<PathBuf>,

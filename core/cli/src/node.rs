@@ -108,6 +108,7 @@ fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
     for (key, value) in arguments.labels {
         builder = builder.label(key, value);
     }
+    builder = arguments.local_code.into_iter().fold(builder, NodeBuilder::local_code);
     if let Some(path) = arguments.cluster_token_file {
         builder = builder.cluster_token(cluster_token(&path)?);
     }

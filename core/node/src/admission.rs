@@ -393,16 +393,17 @@ async fn place(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: &v
         .map_err(|error| Error::internal("build a class path", error.to_string()))??;
     // Tasks without peer-loaded code belong to no session: they share by class path. A function that travels by value
     // belongs to its session like a snapshot.
-    let private = peer || submit.entry_point.is_empty();
+    let of_session = peer || submit.entry_point.is_empty();
     let (scope, isolated) = match session.mode {
-        DeploymentMode::Isolated if private => (id.to_le_bytes().to_vec(), true),
-        DeploymentMode::Private if private => (session.id.as_bytes().to_vec(), false),
+        DeploymentMode::Isolated if of_session => (id.to_le_bytes().to_vec(), true),
+        DeploymentMode::Private if of_session => (session.id.as_bytes().to_vec(), false),
         _ => (Vec::new(), false),
     };
     let loader = loader_id(resolved.digest, &scope);
     let environment = (language == Language::Python).then(|| loader.clone());
     let pool = PoolKey { group: session.identity.name().into(), language, environment };
-    Ok(Placement { class_path: resolved, loader, pool, isolated })
+    let private = !scope.is_empty();
+    Ok(Placement { class_path: resolved, loader, pool, isolated, private })
 }
 
 fn build(session: &Arc<Session>, mut admission: Admission, placement: Arc<Placement>) -> Result<Run> {

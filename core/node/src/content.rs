@@ -85,7 +85,8 @@ impl Fetches {
         Self { flights: Flights::default(), silence }
     }
 
-    /// Makes the unit with this digest whole on this node and on its disk. Holders are asked in their order.
+    /// Makes the unit with this digest whole on this node. Holders are asked in their order. It can be used at once, and
+    /// is synced behind: who published it has synced it, and what a crash takes from here is fetched again.
     ///
     /// Errors: `Unavailable` lists each holder with what was wrong with it; those of the disk.
     pub(crate) async fn unit(&self, store: &Store, unit: Digest, holders: Vec<Holder>) -> Result<()> {
@@ -129,8 +130,8 @@ impl Fetches {
             let looking = store.clone();
             let missing = on_disk(move || looking.missing_of_unit(&unit)).await?;
             if missing.is_empty() {
-                let settling = store.clone();
-                return on_disk(move || settling.settle(&unit)).await;
+                tokio::spawn(settle(store.clone(), unit));
+                return Ok(());
             }
             // Leased before it comes, so that a collection does not take it before the unit is whole.
             lease.extend(missing.iter().copied());
@@ -158,6 +159,13 @@ impl Fetches {
             wanted = store.missing(wanted.into_iter().filter(|digest| !tried.contains(digest)));
         }
         Ok(store.missing(left.into_iter()))
+    }
+}
+
+/// Gets a unit that is whole onto the disk.
+async fn settle(store: Store, unit: Digest) {
+    if let Err(error) = on_disk(move || store.settle(&unit)).await {
+        tracing::warn!(unit = unit.short(), %error, "a unit is not on the disk; after a crash it is fetched again");
     }
 }
 

@@ -16,7 +16,7 @@ use haulier_protocol::{status, v1};
 use haulier_store::{Store, UnitRecord, UnitState};
 use haulier_worker::Supervisor;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tonic::{Status, metadata::MetadataMap};
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     options::Limits,
     payloads::PayloadFolder,
     relays::Relays,
-    run::{PoolKey, StopReason},
+    run::{Placement, PoolKey, StopReason},
     schedule::Scheduler,
     server::private_folder,
     session::Session,
@@ -62,6 +62,7 @@ pub(crate) struct NodeCore {
     pub(crate) fetches: Fetches,
     /// Digests of the deployed units that are whole here.
     pub(crate) holdings: watch::Sender<HashSet<Digest>>,
+    pub(crate) look_again: Arc<Notify>,
     pub(crate) started: Instant,
     pub(crate) temp: PathBuf,
     pub(crate) next_temp: AtomicU64,
@@ -148,12 +149,15 @@ impl NodeCore {
             }
         }
         session.code.end(&crate::code::gone("run a task", session));
-        let loaders: Vec<Bytes> = session.placements.end().iter().map(|placement| placement.loader.clone()).collect();
-        if loaders.is_empty() || session.mode != haulier_model::DeploymentMode::Private {
-            return;
-        }
-        self.scheduler.release_loaders(session.identity.name(), &loaders);
-        for worker in self.scheduler.retire(self.limits.idle, &loaders) {
+        let (private, shared): (Vec<_>, Vec<_>) =
+            session.placements.end().into_iter().partition(|placement| placement.private);
+        // Others may use the loader of a unit; Python processes of one that is not in use end when they were idle.
+        let unused = shared.iter().filter(|placement| Arc::strong_count(&placement.class_path) == 1);
+        let loaders = |placements: &mut dyn Iterator<Item = &Arc<Placement>>| -> Vec<Bytes> {
+            placements.map(|placement| placement.loader.clone()).collect()
+        };
+        self.scheduler.release_loaders(session.identity.name(), &loaders(&mut private.iter().chain(unused)));
+        for worker in self.scheduler.retire(self.limits.idle, &loaders(&mut private.iter())) {
             worker.kill();
         }
     }

@@ -130,6 +130,12 @@ async fn deploy(
     let entries = roots.iter().flat_map(|root| root.entries.iter().map(|entry| entry.digest));
     need(answers, node.store.missing(entries)).await?;
     receive_pack(node, incoming, &operation).await?;
+    let digest = manifest.digest();
+    if !node.members.is_alone() {
+        // The others take it while this node syncs it.
+        tokio::task::block_in_place(|| node.store.put(&manifest.encode()))?;
+        node.holds(digest);
+    }
     let request = PublishRequest {
         name,
         version,
@@ -138,7 +144,10 @@ async fn deploy(
         replace: start.replace,
         deployed_by: deployed_by.to_owned(),
     };
-    let record = node.store.publish(request).await.map_err(in_operation)?;
+    let record = node.store.publish(request).await.map_err(|error| {
+        node.holdings_are_old();
+        in_operation(error)
+    })?;
     node.units_changed();
     node.holds(record.digest);
     spread(node, &record, &start.nodes).await;

@@ -26,9 +26,7 @@ impl NodeCore {
         if self.store.holds(&record.digest) {
             return Ok(());
         }
-        let holders = self.members.holders(&record.digest);
-        let fetched = self.fetches.unit(&self.store, record.digest, as_holders(&holders)).await;
-        if let Err(error) = fetched {
+        if let Err(error) = self.fetch_unit(record.digest).await {
             let message = format!("'{}' is not whole on this node, and no other node gave it", record.id);
             return Err(Error::new(ErrorKind::Unavailable, "find a unit", format!("{message}: {}", error.message()))
                 .with_retry(error.retry())
@@ -38,13 +36,24 @@ impl NodeCore {
                 ))
                 .with_source(error));
         }
-        self.holds(record.digest);
+        Ok(())
+    }
+
+    async fn fetch_unit(&self, unit: Digest) -> Result<()> {
+        let holders = self.members.holders(&unit);
+        self.fetches.unit(&self.store, unit, as_holders(&holders)).await?;
+        self.holds(unit);
         Ok(())
     }
 
     /// Notes that a unit has become whole, and tells the other nodes.
     pub(crate) fn holds(&self, unit: Digest) {
         self.holdings.send_if_modified(|held| held.insert(unit));
+    }
+
+    /// What this node says it holds may be more than what is deployed: it looks again.
+    pub(crate) fn holdings_are_old(&self) {
+        self.look_again.notify_one();
     }
 
     /// The names of the nodes that are known to have a unit, this one first.
@@ -122,7 +131,9 @@ async fn follow_once(node: &Weak<NodeCore>, catalogue: &dyn Catalogue, permits: 
     let revision = catalogue.list(PREFIX).await?.revision;
     look(node, None, permits).await?;
     let mut watch = catalogue.watch(PREFIX, revision).await?;
-    let Some(mut reports) = node.upgrade().map(|node| node.members.watch_holdings()) else { return Ok(()) };
+    let Some(core) = node.upgrade() else { return Ok(()) };
+    let (mut reports, again) = (core.members.watch_holdings(), core.look_again.clone());
+    drop(core);
     loop {
         tokio::select! {
             events = watch.next() => {
@@ -132,6 +143,7 @@ async fn follow_once(node: &Weak<NodeCore>, catalogue: &dyn Catalogue, permits: 
                     look(node, Some(&name), permits).await?;
                 }
             }
+            () = again.notified() => look(node, None, permits).await?,
             // Somebody has what was missing before.
             changed = reports.changed() => {
                 if changed.is_err() {
@@ -172,9 +184,17 @@ async fn fetch_offered(node: &Weak<NodeCore>, permits: &Arc<Semaphore>) -> Resul
     if offered.iter().all(|digest| core.store.holds(digest)) {
         return Ok(());
     }
-    let units = core.store.list(None).await?;
-    let wanted = units.into_iter().filter(|unit| unit.state == UnitState::Deployed && offered.contains(&unit.digest));
-    fetch(&core, wanted.collect(), permits);
+    // Also what is not deployed yet: a node offers what it is about to deploy.
+    for unit in offered.into_iter().filter(|digest| !core.store.holds(digest)) {
+        let (node, permits) = (Arc::downgrade(&core), permits.clone());
+        tokio::spawn(async move {
+            let Ok(_permit) = permits.acquire().await else { return };
+            let Some(node) = node.upgrade() else { return };
+            if let Err(error) = node.fetch_unit(unit).await {
+                tracing::info!(unit = unit.short(), %error, "a unit that another node offered did not come");
+            }
+        });
+    }
     Ok(())
 }
 

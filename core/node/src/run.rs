@@ -22,6 +22,8 @@ pub(crate) struct Placement {
     pub(crate) loader: Bytes,
     pub(crate) pool: PoolKey,
     pub(crate) isolated: bool,
+    /// Whether the loader belongs to one session.
+    pub(crate) private: bool,
 }
 
 #[derive(Clone)]

@@ -189,6 +189,7 @@ async fn build(
         relays: Relays::default(),
         fetches: Fetches::default(),
         holdings: watch::Sender::new(HashSet::new()),
+        look_again: Arc::default(),
         started: Instant::now(),
         temp,
         next_temp: AtomicU64::new(1),

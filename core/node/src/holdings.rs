@@ -26,17 +26,19 @@ impl NodeCore {
         if self.store.holds(&record.digest) {
             return Ok(());
         }
-        if let Err(error) = self.fetch_unit(record.digest).await {
+        if self.members.heard().is_empty() {
+            return self.store.refuse_incomplete(record);
+        }
+        self.fetch_unit(record.digest).await.map_err(|error| {
             let message = format!("'{}' is not whole on this node, and no other node gave it", record.id);
-            return Err(Error::new(ErrorKind::Unavailable, "find a unit", format!("{message}: {}", error.message()))
+            Error::new(ErrorKind::Unavailable, "find a unit", format!("{message}: {}", error.message()))
                 .with_retry(error.retry())
                 .hint(format!(
                     "deploy the same bytes again: haulier deploy {} PATH --version {}",
                     record.id.name, record.id.version
                 ))
-                .with_source(error));
-        }
-        Ok(())
+                .with_source(error)
+        })
     }
 
     async fn fetch_unit(&self, unit: Digest) -> Result<()> {

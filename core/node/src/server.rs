@@ -142,7 +142,10 @@ async fn build(
     let mut own = registration(options, &data_dir, address).map_err(open)?;
     let catalogue = NodeCatalogue::open(options, &data_dir, &own, &dialer).await?;
     let store_dir = data_dir.join("store");
-    let store = Store::open(&store_dir, catalogue.shared(), Durability::Machine).await?;
+    let store = match &options.join {
+        None => Store::open(&store_dir, catalogue.shared(), Durability::Machine).await?,
+        Some(_) => Store::open_member(&store_dir, catalogue.shared(), Durability::Machine).await?,
+    };
     let (units, released) = Units::new(store.clone(), options.production);
     let environments = data_dir.join("environments");
     let (kept, paths) = (store.clone(), options.local_code.clone());

@@ -122,7 +122,7 @@ impl Cluster {
         Ok(Self { cluster, queue: completions.queue() })
     }
 
-    fn address(&self) -> &str {
+    fn address(&self) -> String {
         self.cluster.address()
     }
 

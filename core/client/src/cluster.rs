@@ -6,7 +6,7 @@ use haulier_model::{Error, ErrorKind, Result, RootKind};
 
 use crate::{
     CodeScope, Completion, ConnectOptions, Submission, TaskId, runtime,
-    session::{Session, Status},
+    session::{Line, Session, Status},
     task::{Task, Units},
 };
 
@@ -17,8 +17,10 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A connection to a cluster; clones share it. It closes with the last clone.
 ///
-/// A connection that breaks is resumed by itself: for 10 seconds tasks wait for it, then they fail with `SessionLost`.
-/// Later calls fail with `Unavailable` until the node is back.
+/// A connection that breaks is resumed by itself: for 10 seconds tasks wait for it. When the node is gone, the client
+/// goes on with another node of the cluster, or of the addresses that it was given: what had not been answered fails
+/// with `SessionLost`, once, or is submitted again if it may run twice ([`Submission::failover`]). If no node can be
+/// reached, later calls fail with `Unavailable` until one is back.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     owner: Arc<Owner>,
@@ -86,9 +88,9 @@ impl Cluster {
         matches!(self.owner.session.status(), Status::Closed | Status::Ended)
     }
 
-    /// The address of the node, host:port.
-    pub fn address(&self) -> &str {
-        self.owner.session.route.address()
+    /// The address of the node that this connection leads to, host:port.
+    pub fn address(&self) -> String {
+        self.owner.session.line().route.address().to_owned()
     }
 
     /// The name of the node that this connection leads to; empty while it is lost.
@@ -126,7 +128,7 @@ impl Cluster {
     pub(crate) async fn ask<T, F>(
         &self,
         operation: String,
-        question: impl FnOnce(Arc<Session>, String) -> F,
+        question: impl FnOnce(Arc<Line>, String) -> F + Send + 'static,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -136,7 +138,10 @@ impl Cluster {
         let late =
             Error::new(ErrorKind::Unavailable, &operation, format!("the node did not answer within {PATIENCE:?}"))
                 .hint("look at the node's log, then try again");
-        let asked = question(session, operation);
+        let asked = async move {
+            session.settled().await;
+            question(session.line(), operation).await
+        };
         runtime::run(async move { tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(late)) }).await
     }
 }

@@ -25,8 +25,10 @@ pub(crate) use self::snapshot::Snapshot;
 use self::watch::Watch;
 use crate::{
     CodeReference,
-    session::{Persistence, Session},
+    session::{Persistence, Session, Standing},
 };
+
+const OPERATION: &str = "send code";
 
 /// Older snapshots of a scope that a running task may still ask for; beyond them the answer is `SnapshotGone`.
 const KEPT_SNAPSHOTS: usize = 16;
@@ -51,7 +53,6 @@ impl CodeScope {
             warm: RwLock::default(),
             preparing: Mutex::default(),
             kept: Mutex::default(),
-            offered: Mutex::default(),
         });
         session.code.scopes.lock().push(scope.clone());
         Self { session, scope }
@@ -69,13 +70,13 @@ impl CodeScope {
         if let Some(reference) = self.prepared(start) {
             return Ok(reference);
         }
-        self.session.check("send code")?;
+        self.session.check(OPERATION)?;
         self.scope.prepare(&self.session, start)
     }
 
     /// What [`CodeScope::prepare`] would return at once: the node has it all, and nothing has changed. Never waits.
     pub fn prepared(&self, start: &[String]) -> Option<CodeReference> {
-        self.session.check("send code").ok()?;
+        self.session.check(OPERATION).ok()?;
         self.scope.warm(self.session.epoch(), start)
     }
 }
@@ -94,8 +95,6 @@ struct Scope {
     /// Snapshots that can still be asked for, the newest last; in a lock of its own, because an answer must not wait
     /// for a transfer.
     kept: Mutex<VecDeque<Arc<Snapshot>>>,
-    /// What the node was offered or sent in the current session.
-    offered: Mutex<HashSet<Digest>>,
 }
 
 /// What the node has, for a look without waiting.
@@ -142,7 +141,7 @@ impl Scope {
 
     fn prepare(&self, session: &Arc<Session>, start: &[String]) -> Result<CodeReference> {
         let _one_at_a_time = self.preparing.lock();
-        let (_, epoch) = ready_for_code(session)?;
+        let epoch = ready_for_code(session)?.epoch;
         // Another thread may have prepared the same.
         if let Some(reference) = self.warm(epoch, start) {
             return Ok(reference);
@@ -151,11 +150,11 @@ impl Scope {
         let snapshot = self.snapshot(session, changes)?;
         let mut persistence = Persistence::default();
         loop {
-            let (welcome, epoch) = ready_for_code(session)?;
-            match self.announce(session, &welcome, epoch, &snapshot, start) {
+            let standing = ready_for_code(session)?;
+            match self.announce(session, &standing, &snapshot, start) {
                 Ok(reference) => {
                     let mut warm = self.warm.write();
-                    warm.note(epoch, reference, start);
+                    warm.note(standing.epoch, reference, start);
                     self.changes_read.store(changes, Ordering::Release);
                     return Ok(reference);
                 }
@@ -167,30 +166,20 @@ impl Scope {
     /// Offers what the session does not know: the snapshot, or entries of the closure.
     fn announce(
         &self,
-        session: &Arc<Session>,
-        welcome: &v1::Welcome,
-        epoch: u64,
+        session: &Session,
+        standing: &Standing,
         snapshot: &Snapshot,
         start: &[String],
     ) -> Result<CodeReference> {
-        if self.warm.read().epoch != epoch {
-            self.offered.lock().clear();
-        }
-        let new = self.not_offered(snapshot.closure(self.kind, start));
-        let announced = self.warm.read().announced(epoch, snapshot.digest);
+        let mut new = snapshot.closure(self.kind, start);
+        session.code.offered.lock().retain_new(standing.epoch, &mut new);
+        let announced = self.warm.read().announced(standing.epoch, snapshot.digest);
         let reference = match announced {
             Some(reference) if new.is_empty() => reference,
-            _ => offer::offer(session, welcome, snapshot, &new)?,
+            _ => offer::offer(session, standing, snapshot, &new)?,
         };
-        self.offered.lock().extend(new);
+        session.code.offered.lock().extend(standing.epoch, new);
         Ok(reference)
-    }
-
-    fn not_offered(&self, mut digests: Vec<Digest>) -> Vec<Digest> {
-        let offered = self.offered.lock();
-        let mut seen = HashSet::with_capacity(digests.len());
-        digests.retain(|digest| !offered.contains(digest) && seen.insert(*digest));
-        digests
     }
 
     /// The snapshot of now: the last one, unless files have changed since.
@@ -223,27 +212,80 @@ impl std::fmt::Debug for Scope {
     }
 }
 
-/// Waits for the session, on a thread that may: what the node said at its beginning, and its number.
-fn ready_for_code(session: &Session) -> Result<(v1::Welcome, u64)> {
-    let (welcome, epoch) = crate::runtime::block_on(session.connected("send code"))??;
-    if welcome.peer_loading { Ok((welcome, epoch)) } else { Err(peer_loading_is_off(&welcome.node)) }
+/// Waits for the session, on a thread that may.
+fn ready_for_code(session: &Session) -> Result<Standing> {
+    takes_code(crate::runtime::block_on(session.connected(OPERATION))??)
+}
+
+fn takes_code(standing: Standing) -> Result<Standing> {
+    let welcome = &standing.welcome;
+    if welcome.peer_loading { Ok(standing) } else { Err(peer_loading_is_off(&welcome.node)) }
+}
+
+/// Announces a snapshot that an older session had to the session of now, and returns the number of the offer. Nothing of
+/// it is sent ahead: the node asks for what a task needs.
+pub(crate) async fn announce(session: &Arc<Session>, snapshot: &[u8]) -> Result<u64> {
+    let snapshot = session.code.find(&Digest::from_slice(snapshot)?)?.1;
+    let mut persistence = Persistence::default();
+    loop {
+        let standing = takes_code(session.connected(OPERATION).await?)?;
+        let (session_of_work, snapshot) = (session.clone(), snapshot.clone());
+        let offering = move || offer::offer(&session_of_work, &standing, &snapshot, &[]);
+        let offered = session.runtime().spawn_blocking(offering).await;
+        match offered.unwrap_or_else(|error| Err(Error::internal(OPERATION, error.to_string()))) {
+            Ok(reference) => return Ok(reference.offer_id),
+            Err(error) => persistence.after(session, error).await?,
+        }
+    }
 }
 
 /// Sends an answer to a request for code that is packed already, on a thread that may block.
-pub(crate) fn send_answer(session: &Arc<Session>, request_id: u64, pack: Vec<u8>) {
+pub(crate) fn send_answer(session: &Arc<Session>, epoch: u64, request_id: u64, pack: Vec<u8>) {
     let session_of_work = session.clone();
-    session.spawn_blocking(move || offer::send_packed(&session_of_work, request_id, pack));
+    session.spawn_blocking(move || offer::send_packed(&session_of_work, epoch, request_id, pack));
 }
 
 fn peer_loading_is_off(node: &str) -> Error {
-    Error::new(ErrorKind::PermissionDenied, "send code", "peer loading is off")
+    Error::new(ErrorKind::PermissionDenied, OPERATION, "peer loading is off")
         .context("node", node)
         .hint("deploy the code as a unit: haulier deploy NAME PATH")
+}
+
+/// What the node was offered or sent in one session.
+#[derive(Default)]
+struct Offered {
+    epoch: u64,
+    digests: HashSet<Digest>,
+}
+
+impl Offered {
+    /// What a session was offered; nothing can be said of one that is over.
+    fn of(&mut self, epoch: u64) -> Option<&mut HashSet<Digest>> {
+        if self.epoch < epoch {
+            *self = Self { epoch, digests: HashSet::new() };
+        }
+        (self.epoch == epoch).then_some(&mut self.digests)
+    }
+
+    /// Leaves those that the node was never offered, each once.
+    fn retain_new(&mut self, epoch: u64, digests: &mut Vec<Digest>) {
+        let offered = self.of(epoch);
+        let mut seen = HashSet::with_capacity(digests.len());
+        let is_new = |digest: &Digest| !offered.as_ref().is_some_and(|offered| offered.contains(digest));
+        digests.retain(|digest| is_new(digest) && seen.insert(*digest));
+    }
+
+    fn extend(&mut self, epoch: u64, digests: impl IntoIterator<Item = Digest>) {
+        if let Some(offered) = self.of(epoch) {
+            offered.extend(digests);
+        }
+    }
 }
 
 /// All scopes of a session, as the node may ask for them. They stay until the session ends.
 pub(crate) struct Registry {
     scopes: Mutex<Vec<Arc<Scope>>>,
+    offered: Mutex<Offered>,
     deny: DenyList,
     last_offer: AtomicU64,
 }
@@ -252,7 +294,26 @@ impl Registry {
     pub(crate) fn new(denied: &[String]) -> Result<Self> {
         let mut deny = DenyList::default();
         denied.iter().try_for_each(|pattern| deny.add(pattern))?;
-        Ok(Self { scopes: Mutex::default(), deny, last_offer: AtomicU64::new(0) })
+        Ok(Self { scopes: Mutex::default(), offered: Mutex::default(), deny, last_offer: AtomicU64::new(0) })
+    }
+
+    /// The number of the last offer; those of later offers are higher.
+    pub(crate) fn last_offer(&self) -> u64 {
+        self.last_offer.load(Ordering::Relaxed)
+    }
+
+    /// The snapshot of this digest, and the kind of its roots.
+    fn find(&self, wanted: &Digest) -> Result<(RootKind, Arc<Snapshot>)> {
+        let scopes = self.scopes.lock().clone();
+        let found = scopes.iter().find_map(|scope| {
+            let kept = scope.kept.lock();
+            kept.iter().find(|snapshot| snapshot.digest == *wanted).map(|snapshot| (scope.kind, snapshot.clone()))
+        });
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::SessionLost, OPERATION, "SnapshotGone: this client no longer has the snapshot")
+                .context("snapshot", wanted.to_string())
+                .hint("submit the task again")
+        })
     }
 
     fn next_offer(&self) -> u64 {
@@ -260,8 +321,8 @@ impl Registry {
     }
 
     /// Answers the node's request for entries, elsewhere: the caller goes on reading results.
-    pub(crate) fn answer(&self, session: &Arc<Session>, request: v1::CodeRequest) {
+    pub(crate) fn answer(&self, session: &Arc<Session>, epoch: u64, request: v1::CodeRequest) {
         let session_of_work = session.clone();
-        session.spawn_blocking(move || offer::answer(&session_of_work, request));
+        session.spawn_blocking(move || offer::answer(&session_of_work, epoch, request));
     }
 }

@@ -18,7 +18,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use v1::{deploy_request::Message, deploy_response};
 
-use crate::{Cluster, DeployedUnit, code::Snapshot, runtime, session::Session, units};
+use crate::{Cluster, DeployedUnit, code::Snapshot, runtime, session::Line, units};
 
 /// The node must take or say something within this time; it syncs its disk before the last answer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -141,8 +141,8 @@ impl Deploy {
             sources: content.roots.iter().map(|root| root.name.clone()).collect(),
             nodes: self.nodes,
         };
-        let session = self.cluster.session_for(&operation)?;
-        let transfer = Transfer { session, operation, content: Arc::new(content), progress: self.progress };
+        let line = self.cluster.session_for(&operation)?.line();
+        let transfer = Transfer { line, operation, content: Arc::new(content), progress: self.progress };
         runtime::run(transfer.run(start)).await
     }
 
@@ -194,7 +194,7 @@ fn read(sources: &[(Expected, PathBuf)]) -> Result<Snapshot> {
 }
 
 struct Transfer {
-    session: Arc<Session>,
+    line: Arc<Line>,
     operation: String,
     content: Arc<Snapshot>,
     progress: Callback,
@@ -202,12 +202,12 @@ struct Transfer {
 
 impl Transfer {
     async fn run(self, start: v1::DeployStart) -> Result<DeployedUnit> {
-        let refused = |status: tonic::Status| self.session.route.refused(&status, &self.operation);
+        let refused = |status: tonic::Status| self.line.route.refused(&status, &self.operation);
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let started = sender.send(v1::DeployRequest { message: Some(Message::Start(start)) }).await;
         started.map_err(|_| self.ended())?;
-        let request = self.session.route.request(ReceiverStream::new(receiver));
-        let mut client = units::client(&self.session);
+        let request = self.line.route.request(ReceiverStream::new(receiver));
+        let mut client = units::client(&self.line);
         let mut answers = self.within(client.deploy(request)).await?.map_err(refused)?.into_inner();
         let sent = Arc::new(AtomicU64::new(0));
         loop {

@@ -25,6 +25,7 @@ mod nodes;
 mod options;
 #[doc(hidden)]
 pub mod relay;
+mod route;
 pub mod runtime;
 mod session;
 mod submission;

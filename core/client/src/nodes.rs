@@ -7,7 +7,7 @@ use haulier_protocol::{MESSAGE_LIMIT, v1};
 use tonic::transport::Channel;
 use v1::cluster_service_client::ClusterServiceClient;
 
-use crate::{Cluster, session::Session};
+use crate::{Cluster, session::Line};
 
 /// Whether tasks are sent to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,9 +78,9 @@ impl Cluster {
     /// The nodes of the cluster, as the node sees them that this client is connected to.
     pub async fn nodes(&self) -> Result<Vec<NodeInfo>> {
         let cluster = self.clone();
-        let nodes = self.ask("list nodes".to_owned(), async move |session, operation| {
-            let answer = client(&session).list_nodes(session.route.request(v1::ListNodesRequest::default())).await;
-            Ok(answer.map_err(|status| session.route.refused(&status, &operation))?.into_inner().nodes)
+        let nodes = self.ask("list nodes".to_owned(), async move |line, operation| {
+            let answer = client(&line).list_nodes(line.route.request(v1::ListNodesRequest::default())).await;
+            Ok(answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner().nodes)
         });
         nodes.await?.into_iter().map(|node| cluster.info(node)).collect()
     }
@@ -99,9 +99,9 @@ impl Cluster {
     async fn set_draining(&self, node: &str, undo: bool) -> Result<NodeInfo> {
         let request = v1::DrainNodeRequest { node: node.to_owned(), undo };
         let operation = format!("{} {node}", if undo { "undrain" } else { "drain" });
-        let drained = self.ask(operation.clone(), async move |session, operation| {
-            let answer = client(&session).drain_node(session.route.request(request)).await;
-            Ok(answer.map_err(|status| session.route.refused(&status, &operation))?.into_inner().node)
+        let drained = self.ask(operation.clone(), async move |line, operation| {
+            let answer = client(&line).drain_node(line.route.request(request)).await;
+            Ok(answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner().node)
         });
         let node = drained.await?.ok_or_else(|| Error::internal(operation, "the node answered without itself"))?;
         self.info(node)
@@ -113,8 +113,8 @@ impl Cluster {
     }
 }
 
-fn client(session: &Session) -> ClusterServiceClient<Channel> {
-    ClusterServiceClient::new(session.data.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+fn client(line: &Line) -> ClusterServiceClient<Channel> {
+    ClusterServiceClient::new(line.data.clone()).max_decoding_message_size(MESSAGE_LIMIT)
 }
 
 impl NodeInfo {

@@ -2,15 +2,10 @@
 //!
 //! Must never know what is sent after the connection stands.
 
-use std::{error::Error as StdError, io, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use haulier_model::{DeploymentMode, Error, ErrorKind, Language, Result};
-use haulier_protocol::{AUTHORIZATION, MESSAGE_LIMIT, tls, v1};
-use tonic::{
-    Request,
-    metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint},
-};
+use haulier_protocol::v1;
 
 use crate::Cluster;
 
@@ -46,7 +41,7 @@ pub struct ConnectOptions {
 
 /// Text that must not appear in logs.
 #[derive(Clone)]
-pub(crate) struct Secret(String);
+pub(crate) struct Secret(pub(crate) String);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,7 +50,8 @@ impl std::fmt::Debug for Secret {
 }
 
 impl ConnectOptions {
-    /// Options for the node at `address`: `host:port`, or `host` alone for port 7440.
+    /// Options for the node at `address`: `host:port`, or `host` alone for port 7440. Of several addresses, with commas
+    /// between them, the first one counts that answers.
     pub fn new(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
@@ -123,15 +119,16 @@ impl ConnectOptions {
         self
     }
 
-    /// The longest time for the first connection. Default: 5 seconds.
+    /// The longest time for the first connection, for all addresses together. Default: 5 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a broken connection may take to come back before its tasks fail with `SessionLost`. Default: 10
-    /// seconds, which is also how long a node keeps the session.
+    /// How long a broken connection may take to come back before its tasks fail with `SessionLost`, or go to another
+    /// node. Default: 10 seconds, which is also how long a node keeps the session. A node that is certainly gone is not
+    /// waited for when another one is there.
     #[must_use]
     pub fn resume_window(mut self, window: Duration) -> Self {
         self.resume_window = window;
@@ -146,160 +143,16 @@ impl ConnectOptions {
         self
     }
 
+    /// The addresses in their order, each with its port.
+    pub(crate) fn addresses(&self) -> Result<Vec<String>> {
+        self.address.split(',').map(with_port).collect()
+    }
+
     /// Connects. `Unavailable` if no node answers there, `PermissionDenied` if the token is wrong, `Incompatible` if
     /// the node speaks another version of the protocol.
     pub async fn connect(self) -> Result<Cluster> {
         Cluster::connect(self).await
     }
-}
-
-/// Where a node is and how to reach it: makes channels and requests, and explains why it cannot.
-#[derive(Clone, Debug)]
-pub(crate) struct Route {
-    address: String,
-    endpoint: Endpoint,
-    secure: bool,
-    authorization: Option<MetadataValue<Ascii>>,
-}
-
-impl Route {
-    pub(crate) fn new(options: &ConnectOptions) -> Result<Self> {
-        let address = with_port(&options.address)?;
-        let secure = options.ca_certificate.is_some();
-        let scheme = if secure { "https" } else { "http" };
-        let bad = |error: &dyn StdError| bad_address(&options.address, &error.to_string());
-        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
-            .map_err(|error| bad(&error))?
-            .connect_timeout(options.connect_timeout)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(5))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(2 * WINDOW);
-        if let Some(pem) = &options.ca_certificate {
-            endpoint = endpoint.tls_config(tls::client(pem)?).map_err(|error| {
-                Error::new(ErrorKind::InvalidArgument, "read the CA file", deepest(&error))
-                    .hint("give the certificate that signed the node's, as PEM")
-            })?;
-        }
-        let authorization = options.token.as_ref().map(|token| bearer(&token.0)).transpose()?;
-        Ok(Self { address, endpoint, secure, authorization })
-    }
-
-    /// host:port, as shown in messages.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// A connection that stands.
-    pub(crate) async fn connect(&self, timeout: Duration) -> Result<Channel> {
-        let connecting = self.endpoint.clone().connect_timeout(timeout);
-        match tokio::time::timeout(timeout, connecting.connect()).await {
-            Ok(connected) => connected.map_err(|error| self.explain(&error)),
-            Err(_) => Err(self.silent(timeout)),
-        }
-    }
-
-    /// A connection that is made by its first request, and again after each loss.
-    pub(crate) fn connect_lazily(&self) -> Channel {
-        self.endpoint.connect_lazy()
-    }
-
-    /// A request with the caller's identity.
-    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        if let Some(authorization) = &self.authorization {
-            request.metadata_mut().insert(AUTHORIZATION, authorization.clone());
-        }
-        request
-    }
-
-    /// The error of a refused request, with what to type where the node does not say it.
-    pub(crate) fn refused(&self, status: &tonic::Status, operation: &str) -> Error {
-        if status.message().contains("grpc-status header missing") {
-            return Error::new(ErrorKind::Unavailable, operation, format!("{} is no Haulier node", self.address))
-                .hint("check host and port: --address HOST:PORT");
-        }
-        let error = haulier_protocol::status::to_error(status, operation);
-        if error.hint_text().is_empty() {
-            match error.kind() {
-                ErrorKind::PermissionDenied => return error.hint("give the node's token: --token or HAULIER_TOKEN"),
-                ErrorKind::Unavailable => return self.explain(status).in_operation(operation),
-                _ => {}
-            }
-        }
-        error
-    }
-
-    fn silent(&self, timeout: Duration) -> Error {
-        self.unavailable(format!("{} did not answer within {timeout:?}", self.address))
-            .hint("check the address and the firewall, or start a node: haulier node")
-    }
-
-    fn unavailable(&self, message: String) -> Error {
-        Error::new(ErrorKind::Unavailable, format!("connect to {}", self.address), message)
-    }
-
-    /// Why a connection failed, in words of the network instead of the library.
-    fn explain(&self, error: &(dyn StdError + 'static)) -> Error {
-        let address = &self.address;
-        let cause = deepest(error);
-        if cause.contains("certificate") || cause.contains("CorruptMessage") || cause.contains("corrupt message") {
-            return self.explain_tls(&cause);
-        }
-        match io_kind(error) {
-            Some(io::ErrorKind::ConnectionRefused) => {
-                self.unavailable(format!("nothing listens on {address}")).hint("start a node: haulier node")
-            }
-            Some(io::ErrorKind::TimedOut) => self
-                .unavailable(format!("{address} did not answer in time"))
-                .hint("check the address and the firewall, or start a node: haulier node"),
-            _ if cause.contains("lookup") || cause.contains("not known") || cause.contains("resolution") => self
-                .unavailable(format!("the host of {address} is not known: {cause}"))
-                .hint("check the name of the host: --address HOST:PORT"),
-            _ if self.secure => self
-                .unavailable(format!("no secure connection to {address}: {cause}"))
-                .hint("if the node runs without TLS, leave out --tls-ca"),
-            _ => self
-                .unavailable(format!("{address} broke the connection: {cause}"))
-                .hint("if the node uses TLS, give its CA: --tls-ca ca.pem; else look at the node's log"),
-        }
-    }
-
-    fn explain_tls(&self, cause: &str) -> Error {
-        let address = &self.address;
-        if cause.contains("orrupt") {
-            return self
-                .unavailable(format!("{address} does not speak TLS"))
-                .hint("leave out --tls-ca, or start the node with --tls-cert and --tls-key");
-        }
-        let error = Error::new(
-            ErrorKind::PermissionDenied,
-            format!("connect to {address}"),
-            format!("the node's certificate is not trusted: {cause}"),
-        );
-        if cause.contains("CaUsedAsEndEntity") {
-            return error.hint("the node shows the certificate of a CA; issue one for it: basicConstraints=CA:FALSE");
-        }
-        error.hint("give the certificate that signed the node's (--tls-ca), and use a host name that it names")
-    }
-}
-
-/// Flow-control window of a stream: a full batch and a 16 MiB payload in a few round trips.
-const WINDOW: u32 = MESSAGE_LIMIT as u32;
-
-fn bearer(token: &str) -> Result<MetadataValue<Ascii>> {
-    format!("Bearer {}", token.trim())
-        .parse()
-        .map(|mut value: MetadataValue<Ascii>| {
-            value.set_sensitive(true);
-            value
-        })
-        .map_err(|_| {
-            Error::new(ErrorKind::InvalidArgument, "read the token", "it has characters that cannot be sent")
-                .hint("a token is one line of printable ASCII")
-        })
 }
 
 fn with_port(address: &str) -> Result<String> {
@@ -320,28 +173,9 @@ fn with_port(address: &str) -> Result<String> {
     }
 }
 
-fn bad_address(address: &str, problem: &str) -> Error {
+pub(crate) fn bad_address(address: &str, problem: &str) -> Error {
     Error::new(ErrorKind::InvalidArgument, "read the address", format!("'{}': {problem}", address.escape_debug()))
         .hint("write HOST:PORT, for example --address localhost:7440")
-}
-
-fn deepest(error: &dyn StdError) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        next = error.source();
-    }
-    None
 }
 
 #[cfg(test)]
@@ -367,27 +201,10 @@ mod tests {
     }
 
     #[test]
-    fn tokens_stay_out_of_logs() {
-        let options = ConnectOptions::new("a").token("s3cret");
-        assert!(!format!("{options:?}").contains("s3cret"));
-        assert!(!format!("{:?}", Route::new(&options).unwrap()).contains("s3cret"));
-        assert!(Route::new(&ConnectOptions::new("a").token("a\nb")).is_err());
-    }
-
-    #[test]
-    fn a_file_that_is_no_certificate_is_refused() {
-        let error = Route::new(&ConnectOptions::new("a").ca_certificate("nothing")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-        assert!(ConnectOptions::new("a").ca_file("/nowhere/ca.pem").is_err());
-    }
-
-    #[tokio::test]
-    async fn nobody_there() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let route = Route::new(&ConnectOptions::new(free.to_string())).unwrap();
-        let error = route.connect(Duration::from_secs(5)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.to_string().contains(&format!("nothing listens on {free}")), "{error}");
-        assert!(error.hint_text().contains("haulier node"));
+    fn several_addresses() {
+        assert_eq!(ConnectOptions::new("a, b:1").addresses().unwrap(), ["a:7440", "b:1"]);
+        for bad in ["a,", ",", "a,b c"] {
+            assert_eq!(ConnectOptions::new(bad).addresses().unwrap_err().kind(), ErrorKind::InvalidArgument, "{bad}");
+        }
     }
 }

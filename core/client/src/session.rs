@@ -6,8 +6,12 @@ mod acks;
 mod clock;
 mod deadlines;
 mod lanes;
+mod line;
 mod link;
+mod membership;
 mod payload;
+mod places;
+mod renewal;
 mod state;
 mod task;
 #[cfg(test)]
@@ -19,27 +23,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use haulier_model::{Error, ErrorKind, Result};
-use haulier_protocol::v1;
-use parking_lot::Mutex;
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, Semaphore, watch},
+pub(crate) use self::{
+    line::Line,
+    payload::{Persistence, client as data_client},
 };
-use tonic::transport::Channel;
-
-pub(crate) use self::payload::{Persistence, client as data_client};
 use self::{
+    places::Places,
     state::{Phase, State, Submitted},
     task::Finished,
 };
 use crate::{
     Completion, ConnectOptions, Submission, TaskId,
     code::{self, Registry},
-    options::Route,
     relay::CodeSource,
     runtime,
+};
+use bytes::Bytes;
+use haulier_model::{Error, ErrorKind, Result};
+use haulier_protocol::v1;
+use parking_lot::{Mutex, RwLock};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, Semaphore, watch},
 };
 
 /// Payloads that travel at the same time.
@@ -57,15 +62,24 @@ pub(crate) struct Session {
     /// Forces the end of a stream whose node does not answer the goodbye.
     expired: Notify,
     payloads: Semaphore,
-    pub(crate) route: Route,
-    /// The connection for code, payloads and questions.
-    pub(crate) data: Channel,
+    /// The node that the session is with.
+    line: RwLock<Arc<Line>>,
+    /// Where else to go when that node is gone.
+    places: Places,
     pub(crate) code: Registry,
     /// Who answers requests for code instead of `code`, where a node passes tasks on.
     source: Option<Arc<dyn CodeSource>>,
     pub(crate) options: ConnectOptions,
     runtime: Handle,
     process: u32,
+}
+
+/// A session that stands: what the node said at its beginning, its number, and the way to the node.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) welcome: v1::Welcome,
+    pub(crate) epoch: u64,
+    pub(crate) line: Arc<Line>,
 }
 
 /// The phase as others see it.
@@ -86,7 +100,9 @@ pub(crate) enum Status {
 impl Session {
     /// Connects and begins to drive the session; runs on the runtime.
     pub(crate) async fn open(options: ConnectOptions) -> Result<Arc<Self>> {
-        Self::open_on(runtime::handle()?, options, None).await
+        let session = Self::open_on(runtime::handle()?, options, None).await?;
+        session.runtime.spawn(membership::run(session.clone()));
+        Ok(session)
     }
 
     /// As [`Session::open`], on a given runtime, with a given source of code.
@@ -95,22 +111,24 @@ impl Session {
         options: ConnectOptions,
         source: Option<Arc<dyn CodeSource>>,
     ) -> Result<Arc<Self>> {
-        let route = Route::new(&options)?;
+        let addresses = options.addresses()?;
+        let lines = addresses.iter().map(|address| Line::new(&options, address).map(Arc::new));
+        let lines = lines.collect::<Result<Vec<_>>>()?;
         let session = Arc::new(Self {
             state: Mutex::new(State::new()),
             timer: Notify::new(),
             status: watch::Sender::new(Status::Resuming),
             expired: Notify::new(),
             payloads: Semaphore::new(PARALLEL_PAYLOADS),
-            data: route.connect_lazily(),
+            line: RwLock::new(lines[0].clone()),
+            places: Places::new(addresses),
             code: Registry::new(&options.denied)?,
             source,
-            route,
             options,
             runtime,
             process: std::process::id(),
         });
-        let stream = link::open(&session, session.options.connect_timeout).await?;
+        let stream = link::open_first(&session, &lines).await?;
         session.runtime.spawn(link::drive(session.clone(), stream));
         session.runtime.spawn(clock::run(session.clone()));
         Ok(session)
@@ -134,8 +152,8 @@ impl Session {
         self.check("submit a task")?;
         match self.update(|state| state.submit(submit, payload, deadline, completion, Instant::now()))? {
             Submitted::Ready(task) => Ok(task),
-            Submitted::Upload { task, payload_id, payload } => {
-                self.runtime.spawn(payload::upload(self.clone(), task, payload_id, payload));
+            Submitted::Needs(task, again) => {
+                self.runtime.spawn(payload::prepare(self.clone(), again));
                 Ok(task)
             }
         }
@@ -191,21 +209,41 @@ impl Session {
         self.state.lock().welcome().clone()
     }
 
-    /// Waits until the session stands, for at most the time in which it may be resumed: its token and epoch.
-    pub(crate) async fn connected(&self, operation: &str) -> Result<(v1::Welcome, u64)> {
+    /// The node that the session is with.
+    pub(crate) fn line(&self) -> Arc<Line> {
+        self.line.read().clone()
+    }
+
+    /// The session of this number, if it is the one of now.
+    pub(crate) fn standing(&self, epoch: u64) -> Option<Standing> {
+        let state = self.state.lock();
+        (state.epoch() == epoch).then(|| Standing { welcome: state.welcome().clone(), epoch, line: self.line() })
+    }
+
+    /// Waits until it is known whether the session stands, for at most the time in which it may be resumed; whether it
+    /// is known.
+    pub(crate) async fn settled(&self) -> bool {
         let mut status = self.status.subscribe();
         let settled = status.wait_for(|status| *status != Status::Resuming);
-        let waited = tokio::time::timeout(self.options.resume_window, settled).await.is_ok();
+        tokio::time::timeout(self.options.resume_window, settled).await.is_ok()
+    }
+
+    /// Waits until the session stands, for at most the time in which it may be resumed.
+    pub(crate) async fn connected(&self, operation: &str) -> Result<Standing> {
+        let waited = self.settled().await;
         let state = self.state.lock();
         match state.phase() {
-            Phase::Connected => Ok((state.welcome().clone(), state.epoch())),
+            Phase::Connected => {
+                // The line changes only while the phase is another one.
+                Ok(Standing { welcome: state.welcome().clone(), epoch: state.epoch(), line: self.line() })
+            }
             Phase::Lost(error) | Phase::Closed(error) => Err(error.clone().in_operation(operation)),
             Phase::Resuming => Err(Error::new(
                 ErrorKind::Unavailable,
                 operation,
                 format!(
                     "the connection to {} is broken{}",
-                    self.route.address(),
+                    self.line().route.address(),
                     if waited { "" } else { " for too long" }
                 ),
             )
@@ -213,24 +251,24 @@ impl Session {
         }
     }
 
-    /// Answers a request for code, elsewhere.
-    fn answer_for(self: &Arc<Self>, request: v1::CodeRequest) {
-        let Some(source) = &self.source else { return self.code.answer(self, request) };
+    /// Answers a request for code of the session `epoch`, elsewhere.
+    fn answer_for(self: &Arc<Self>, epoch: u64, request: v1::CodeRequest) {
+        let Some(source) = &self.source else { return self.code.answer(self, epoch, request) };
         let (session, request_id) = (self.clone(), request.request_id);
         source.answer(
             request,
             Box::new(move |pack| match pack {
-                Ok(pack) => code::send_answer(&session, request_id, pack),
+                Ok(pack) => code::send_answer(&session, epoch, request_id, pack),
                 Err(error) => {
-                    session.answer(v1::CodeAnswer { request_id, pack: Bytes::new(), error: Some(error.into()) });
+                    session.answer(epoch, v1::CodeAnswer { request_id, pack: Bytes::new(), error: Some(error.into()) });
                 }
             }),
         );
     }
 
     /// Sends an answer to a request for code.
-    pub(crate) fn answer(&self, answer: v1::CodeAnswer) {
-        self.update(|state| state.answer(answer));
+    pub(crate) fn answer(&self, epoch: u64, answer: v1::CodeAnswer) {
+        self.update(|state| state.answer(epoch, answer));
     }
 
     pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
@@ -272,7 +310,10 @@ impl Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("address", &self.route.address()).field("status", &self.status()).finish()
+        f.debug_struct("Session")
+            .field("address", &self.line().route.address())
+            .field("status", &self.status())
+            .finish()
     }
 }
 

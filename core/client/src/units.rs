@@ -7,7 +7,7 @@ use haulier_protocol::{MESSAGE_LIMIT, v1};
 use tonic::transport::Channel;
 use v1::deployment_service_client::DeploymentServiceClient;
 
-use crate::{Cluster, session::Session};
+use crate::{Cluster, session::Line};
 
 /// Where a version of a unit is in its life, forward only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,10 +110,10 @@ impl Cluster {
     /// cancelled with `force`. Returns what was removed; `NotFound` if nothing is deployed under that reference.
     pub async fn undeploy(&self, reference: &str, force: bool) -> Result<Vec<DeployedUnit>> {
         let reference = reference.to_owned();
-        self.ask(format!("undeploy {reference}"), async move |session, operation| {
-            let request = session.route.request(v1::UndeployRequest { reference, force });
-            let answer = client(&session).undeploy(request).await;
-            units(answer.map_err(|status| session.route.refused(&status, &operation))?.into_inner().units)
+        self.ask(format!("undeploy {reference}"), async move |line, operation| {
+            let request = line.route.request(v1::UndeployRequest { reference, force });
+            let answer = client(&line).undeploy(request).await;
+            units(answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner().units)
         })
         .await
     }
@@ -126,9 +126,9 @@ impl Cluster {
     /// All versions of the unit of this name, from the newest; empty if there is none.
     pub async fn list_units(&self, name: &str) -> Result<Vec<DeployedUnit>> {
         let name = name.to_owned();
-        self.ask("list deployments".to_owned(), async move |session, operation| {
-            let answer = client(&session).list_units(session.route.request(v1::ListUnitsRequest { name })).await;
-            units(answer.map_err(|status| session.route.refused(&status, &operation))?.into_inner().units)
+        self.ask("list deployments".to_owned(), async move |line, operation| {
+            let answer = client(&line).list_units(line.route.request(v1::ListUnitsRequest { name })).await;
+            units(answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner().units)
         })
         .await
     }
@@ -136,10 +136,10 @@ impl Cluster {
     /// One unit with its files.
     pub async fn inspect(&self, reference: &str) -> Result<UnitDetails> {
         let reference = reference.to_owned();
-        self.ask(format!("inspect {reference}"), async move |session, operation| {
-            let refused = |status: tonic::Status| session.route.refused(&status, &operation);
-            let request = session.route.request(v1::GetUnitRequest { reference });
-            let mut pages = client(&session).get_unit(request).await.map_err(refused)?.into_inner();
+        self.ask(format!("inspect {reference}"), async move |line, operation| {
+            let refused = |status: tonic::Status| line.route.refused(&status, &operation);
+            let request = line.route.request(v1::GetUnitRequest { reference });
+            let mut pages = client(&line).get_unit(request).await.map_err(refused)?.into_inner();
             let (mut found, mut entries) = (None, Vec::new());
             while let Some(page) = pages.message().await.map_err(refused)? {
                 found = page.unit.or(found);
@@ -154,8 +154,8 @@ impl Cluster {
     }
 }
 
-pub(crate) fn client(session: &Session) -> DeploymentServiceClient<Channel> {
-    DeploymentServiceClient::new(session.data.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+pub(crate) fn client(line: &Line) -> DeploymentServiceClient<Channel> {
+    DeploymentServiceClient::new(line.data.clone()).max_decoding_message_size(MESSAGE_LIMIT)
 }
 
 fn units(units: Vec<v1::Unit>) -> Result<Vec<DeployedUnit>> {

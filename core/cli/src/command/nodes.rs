@@ -34,7 +34,7 @@ pub(super) async fn drain(cluster: &Cluster, arguments: Drain) -> Result<()> {
 }
 
 fn table(nodes: &[NodeInfo]) {
-    let common = common(&nodes.iter().map(|node| node.local_code).collect::<Vec<_>>());
+    let common = majority(&nodes.iter().map(|node| node.local_code).collect::<Vec<_>>());
     let rows = nodes.iter().map(|node| {
         [
             node.name.clone(),
@@ -79,13 +79,13 @@ enum Common {
     None,
 }
 
-fn common(codes: &[Option<Digest>]) -> Common {
+fn majority(codes: &[Option<Digest>]) -> Common {
     let mut counts: HashMap<_, usize> = HashMap::new();
     for code in codes {
         *counts.entry(*code).or_default() += 1;
     }
-    let majority = counts.into_iter().find(|(_, count)| 2 * count > codes.len());
-    majority.map_or(Common::None, |(code, _)| Common::One(code))
+    let most = counts.into_iter().find(|(_, count)| 2 * count > codes.len());
+    most.map_or(Common::None, |(code, _)| Common::One(code))
 }
 
 fn object(node: &NodeInfo) -> Json {
@@ -118,8 +118,9 @@ mod tests {
     #[test]
     fn nodes_that_differ_are_noted() {
         let (a, b) = (Some(Digest::of(b"a")), Some(Digest::of(b"b")));
-        let notes =
-            |codes: &[Option<Digest>]| -> Vec<String> { codes.iter().map(|code| note(*code, common(codes))).collect() };
+        let notes = |codes: &[Option<Digest>]| -> Vec<String> {
+            codes.iter().map(|code| note(*code, majority(codes))).collect()
+        };
         assert_eq!(notes(&[a, a]), ["", ""]);
         assert_eq!(notes(&[None]), [""]);
         let [_, odd, _] = &notes(&[a, b, a])[..] else { panic!("three nodes") };

@@ -10,10 +10,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use v1::{send_code_request, send_code_response};
 
-use super::{Scope, Snapshot};
-use crate::{CodeReference, runtime, session::Session};
+use super::{OPERATION, Snapshot};
+use crate::{
+    CodeReference,
+    session::{Line, Session, Standing},
+};
 
-const OPERATION: &str = "send code";
 /// The node must take or say something within this time.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Chunks that wait for the connection.
@@ -24,14 +26,16 @@ type Answers = Streaming<v1::SendCodeResponse>;
 
 /// Offers a snapshot with the beginning of its closure, and sends what the node lacks. Blocks the calling thread.
 pub(super) fn offer(
-    session: &Arc<Session>,
-    welcome: &v1::Welcome,
+    session: &Session,
+    standing: &Standing,
     snapshot: &Snapshot,
     entries: &[Digest],
 ) -> Result<CodeReference> {
+    let line = &standing.line;
+    let wait = Waiting(session);
     let offer_id = session.code.next_offer();
     let message = v1::CodeOffer {
-        session_token: welcome.session_token.clone(),
+        session_token: standing.welcome.session_token.clone(),
         offer_id,
         snapshot: Bytes::copy_from_slice(snapshot.digest.as_bytes()),
         roots: concatenate(&snapshot.manifest.roots),
@@ -39,17 +43,17 @@ pub(super) fn offer(
         names: snapshot.names(),
         request_id: 0,
     };
-    let (sender, mut answers) = wait(open(session, message))?;
-    let needed = match wait(next(session, &mut answers))? {
+    let (sender, mut answers) = wait.on(open(line, message))?;
+    let needed = match wait.on(next(line, &mut answers))? {
         Some(send_code_response::Message::Need(need)) => Digest::split(&need.digests)?,
         Some(send_code_response::Message::Done(_)) => return Ok(CodeReference { snapshot: snapshot.digest, offer_id }),
         None => return Err(ended()),
     };
     tracing::debug!(offer_id, offered = entries.len(), needed = needed.len(), "sending code");
-    let sent = snapshot.pack(&needed, &mut |chunk| wait(send(&sender, chunk)));
+    let sent = snapshot.pack(&needed, &mut |chunk| wait.on(send(&sender, chunk)));
     drop(sender);
     // If the node refused the pack, its reason says more than the broken stream.
-    let done = wait(next(session, &mut answers));
+    let done = wait.on(next(line, &mut answers));
     match (sent, done) {
         (_, Ok(Some(send_code_response::Message::Done(_)))) => {
             Ok(CodeReference { snapshot: snapshot.digest, offer_id })
@@ -60,104 +64,96 @@ pub(super) fn offer(
     }
 }
 
-/// Answers a request of the node. Runs on a thread that may block.
-pub(super) fn answer(session: &Arc<Session>, request: v1::CodeRequest) {
+/// Answers a request of the node in the session `epoch`. Runs on a thread that may block.
+pub(super) fn answer(session: &Session, epoch: u64, request: v1::CodeRequest) {
     let request_id = request.request_id;
-    let answered = find(session, &request).and_then(|(snapshot, digests)| {
+    let answered = find(session, epoch, &request).and_then(|(snapshot, digests)| {
         let inline = u64::from(session.welcome().inline_limit);
         if snapshot.size_of(&digests)? > inline {
-            return stream_answer(session, request_id, |send| snapshot.pack(&digests, send));
+            return stream_answer(session, epoch, request_id, |send| snapshot.pack(&digests, send));
         }
         let mut pack = Vec::new();
         snapshot.pack(&digests, &mut |chunk| {
             pack.extend_from_slice(&chunk);
             Ok(())
         })?;
-        session.answer(v1::CodeAnswer { request_id, pack: pack.into(), error: None });
+        session.answer(epoch, v1::CodeAnswer { request_id, pack: pack.into(), error: None });
         Ok(())
     });
     if let Err(error) = answered {
-        session.answer(v1::CodeAnswer { request_id, pack: Bytes::new(), error: Some(error.into()) });
+        session.answer(epoch, v1::CodeAnswer { request_id, pack: Bytes::new(), error: Some(error.into()) });
     }
 }
 
-/// The snapshot that is asked for, and what to send: the digests, and the rest of the closure of classes among them.
-fn find(session: &Session, request: &v1::CodeRequest) -> Result<(Arc<Snapshot>, Vec<Digest>)> {
-    let wanted = Digest::from_slice(&request.snapshot)?;
+/// The snapshot that is asked for, and what to send: the digests, and of the closure of classes among them what the node
+/// was never offered.
+fn find(session: &Session, epoch: u64, request: &v1::CodeRequest) -> Result<(Arc<Snapshot>, Vec<Digest>)> {
+    let (kind, snapshot) = session.code.find(&Digest::from_slice(&request.snapshot)?)?;
     let mut digests = Digest::split(&request.digests)?;
-    let scopes = session.code.scopes.lock().clone();
-    for scope in scopes {
-        let found = scope.kept.lock().iter().find(|snapshot| snapshot.digest == wanted).cloned();
-        let Some(snapshot) = found else { continue };
-        snapshot.size_of(&digests)?;
-        if scope.kind == RootKind::Jvm {
-            let names = snapshot.class_names(&digests);
-            let closure = if names.is_empty() { Vec::new() } else { snapshot.closure(scope.kind, &names) };
-            scope.note_offered(&mut digests, closure);
-        }
-        return Ok((snapshot, digests));
+    snapshot.size_of(&digests)?;
+    if kind == RootKind::Jvm {
+        let names = snapshot.class_names(&digests);
+        let mut closure = if names.is_empty() { Vec::new() } else { snapshot.closure(kind, &names) };
+        let mut offered = session.code.offered.lock();
+        offered.extend(epoch, digests.iter().copied());
+        offered.retain_new(epoch, &mut closure);
+        offered.extend(epoch, closure.iter().copied());
+        digests.extend(closure);
     }
-    Err(Error::new(ErrorKind::SessionLost, OPERATION, "SnapshotGone: this client no longer has the snapshot")
-        .context("snapshot", wanted.to_string())
-        .hint("submit the task again"))
-}
-
-impl Scope {
-    /// Adds what of `closure` the node was never offered.
-    fn note_offered(&self, digests: &mut Vec<Digest>, closure: Vec<Digest>) {
-        let mut offered = self.offered.lock();
-        offered.extend(digests.iter().copied());
-        digests.extend(closure.into_iter().filter(|digest| offered.insert(*digest)));
-    }
+    Ok((snapshot, digests))
 }
 
 fn stream_answer(
-    session: &Arc<Session>,
+    session: &Session,
+    epoch: u64,
     request_id: u64,
     pack: impl FnOnce(&mut dyn FnMut(Bytes) -> Result<()>) -> Result<()>,
 ) -> Result<()> {
-    let message =
-        v1::CodeOffer { session_token: session.welcome().session_token, request_id, ..v1::CodeOffer::default() };
-    let handle = session.runtime();
-    let (sender, mut answers) = handle.block_on(limited(open(session, message)))?;
-    let sent = pack(&mut |chunk| handle.block_on(limited(send(&sender, chunk))));
+    let Some(Standing { line, welcome, .. }) = session.standing(epoch) else {
+        // Nobody waits for it any more.
+        return Ok(());
+    };
+    let message = v1::CodeOffer { session_token: welcome.session_token, request_id, ..v1::CodeOffer::default() };
+    let wait = Waiting(session);
+    let (sender, mut answers) = wait.on(open(&line, message))?;
+    let sent = pack(&mut |chunk| wait.on(send(&sender, chunk)));
     drop(sender);
-    let done = handle.block_on(limited(async {
-        while let Some(message) = next(session, &mut answers).await? {
+    let done = wait.on(async {
+        while let Some(message) = next(&line, &mut answers).await? {
             if matches!(message, send_code_response::Message::Done(_)) {
                 return Ok(());
             }
         }
         Err(ended())
-    }));
+    });
     sent.and(done)
 }
 
 /// Sends an answer that somebody else has packed. Blocks if it is large.
-pub(super) fn send_packed(session: &Arc<Session>, request_id: u64, pack: Vec<u8>) {
+pub(super) fn send_packed(session: &Session, epoch: u64, request_id: u64, pack: Vec<u8>) {
     if pack.len() <= session.welcome().inline_limit as usize {
-        return session.answer(v1::CodeAnswer { request_id, pack: pack.into(), error: None });
+        return session.answer(epoch, v1::CodeAnswer { request_id, pack: pack.into(), error: None });
     }
-    let sent = stream_answer(session, request_id, |send| {
+    let sent = stream_answer(session, epoch, request_id, |send| {
         let pack = Bytes::from(pack);
         (0..pack.len()).step_by(CHUNK_SIZE).try_for_each(|at| send(pack.slice(at..pack.len().min(at + CHUNK_SIZE))))
     });
     if let Err(error) = sent {
-        session.answer(v1::CodeAnswer { request_id, pack: Bytes::new(), error: Some(error.into()) });
+        session.answer(epoch, v1::CodeAnswer { request_id, pack: Bytes::new(), error: Some(error.into()) });
     }
 }
 
-async fn open(session: &Session, offer: v1::CodeOffer) -> Result<(Sender, Answers)> {
+async fn open(line: &Line, offer: v1::CodeOffer) -> Result<(Sender, Answers)> {
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     let first = v1::SendCodeRequest { message: Some(send_code_request::Message::Offer(offer)) };
     sender.send(first).await.map_err(|_| ended())?;
-    let mut client = crate::session::data_client(session);
-    let answers = client.send_code(session.route.request(ReceiverStream::new(receiver))).await;
-    Ok((sender, answers.map_err(|status| session.route.refused(&status, OPERATION))?.into_inner()))
+    let mut client = crate::session::data_client(line);
+    let answers = client.send_code(line.route.request(ReceiverStream::new(receiver))).await;
+    Ok((sender, answers.map_err(|status| line.route.refused(&status, OPERATION))?.into_inner()))
 }
 
-async fn next(session: &Session, answers: &mut Answers) -> Result<Option<send_code_response::Message>> {
-    let message = answers.message().await.map_err(|status| session.route.refused(&status, OPERATION))?;
+async fn next(line: &Line, answers: &mut Answers) -> Result<Option<send_code_response::Message>> {
+    let message = answers.message().await.map_err(|status| line.route.refused(&status, OPERATION))?;
     Ok(message.and_then(|message| message.message))
 }
 
@@ -167,8 +163,13 @@ async fn send(sender: &Sender, chunk: Bytes) -> Result<()> {
     sender.send(message).await.map_err(|_| ended())
 }
 
-fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    runtime::block_on(limited(future))?
+/// Waits on a thread that may block, which also a thread of the runtime for such work is.
+struct Waiting<'a>(&'a Session);
+
+impl Waiting<'_> {
+    fn on<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
+        self.0.runtime().block_on(limited(future))
+    }
 }
 
 async fn limited<T>(future: impl Future<Output = Result<T>>) -> Result<T> {

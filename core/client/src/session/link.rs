@@ -16,28 +16,64 @@ use haulier_protocol::{MESSAGE_LIMIT, PROTOCOL_VERSION, build_id, v1};
 use tonic::Streaming;
 use v1::task_service_client::TaskServiceClient;
 
-use super::{Session, Status, complete, lanes::Next, payload, state::Phase};
-use crate::ConnectOptions;
+use super::{Line, Session, Status, complete, lanes::Next, payload, state::Phase};
+use crate::{ConnectOptions, route::Unreachable};
 
 type Inbound = Streaming<v1::ConnectResponse>;
 
 /// One attempt to resume may take so long.
 const ATTEMPT: Duration = Duration::from_secs(2);
+/// All attempts to reach another node may take so long before the tasks are told.
+const ELSEWHERE: Duration = Duration::from_secs(5);
+/// So many refusals in a row mean that the node is gone.
+const CERTAIN: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Opens the stream: connects, says hello, and waits for the welcome.
-pub(crate) async fn open(session: &Arc<Session>, timeout: Duration) -> Result<Inbound> {
-    let operation = format!("connect to {}", session.route.address());
+/// Opens the first stream, to the first of these nodes that answers; all of them together have the time of the options.
+pub(crate) async fn open_first(session: &Arc<Session>, lines: &[Arc<Line>]) -> Result<Inbound> {
+    let end = Instant::now() + session.options.connect_timeout;
+    let mut errors = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let others = (lines.len() - index) as u32;
+        let timeout = end.saturating_duration_since(Instant::now()) / others;
+        match open(session, line, timeout, None).await {
+            Ok(inbound) => return Ok(inbound),
+            Err(unreachable) => errors.push(unreachable.error),
+        }
+    }
+    Err(none_answers(session, errors))
+}
+
+/// The error of one address as it is; of several, one that says it all.
+fn none_answers(session: &Session, mut errors: Vec<Error>) -> Error {
+    // Who answers and refuses says more than who does not answer.
+    let telling = errors.iter().position(|error| error.kind() != ErrorKind::Unavailable);
+    if errors.len() == 1 || telling.is_some() {
+        return errors.swap_remove(telling.unwrap_or_default());
+    }
+    let messages: Vec<_> = errors.iter().map(Error::message).collect();
+    let operation = format!("connect to {}", session.places.given().join(","));
+    Error::new(ErrorKind::Unavailable, operation, messages.join("; ")).hint("start a node: haulier node")
+}
+
+/// Opens the stream to a node: connects, says hello, and waits for the welcome. `broke` says why the last stream ended.
+async fn open(
+    session: &Arc<Session>,
+    line: &Arc<Line>,
+    timeout: Duration,
+    broke: Option<&Error>,
+) -> Result<Inbound, Unreachable> {
+    let operation = format!("connect to {}", line.route.address());
     let began = Instant::now();
-    let channel = session.route.connect(timeout).await?;
+    let channel = line.route.connect(timeout).await?;
     let left = timeout.saturating_sub(began.elapsed());
     let greeting = async {
         let stream = session.state.lock().begin_stream(hello(&session.options));
         let outbound = Outbound { session: Arc::downgrade(session), stream };
         let mut client = TaskServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
-        let refused = |status: tonic::Status| session.route.refused(&status, &operation);
-        let mut inbound = client.connect(session.route.request(outbound)).await.map_err(refused)?.into_inner();
+        let refused = |status: tonic::Status| line.route.refused(&status, &operation);
+        let mut inbound = client.connect(line.route.request(outbound)).await.map_err(refused)?.into_inner();
         let mut first = inbound.message().await.map_err(refused)?.unwrap_or_default();
         let welcome = welcome(&mut first, &operation)?;
         if welcome.build_id != build_id() {
@@ -50,13 +86,31 @@ pub(crate) async fn open(session: &Arc<Session>, timeout: Duration) -> Result<In
         Err(Error::new(ErrorKind::Unavailable, &operation, format!("the node did not answer within {timeout:?}"))
             .hint("look at the node's log; is it a Haulier node?"))
     })?;
-    let (finished, epoch) = session.update(|state| (state.welcomed(welcome), state.epoch()));
-    session.publish(Status::Connected(epoch));
-    complete(finished);
+    stand(session, line, welcome, broke);
     // What a node says along with its welcome counts as well.
     match take(session, first) {
         None => Ok(inbound),
-        Some(goodbye) => Err(goodbye),
+        Some(goodbye) => Err(goodbye.into()),
+    }
+}
+
+/// The stream stands: what waited for it goes on.
+fn stand(session: &Arc<Session>, line: &Arc<Line>, welcome: v1::Welcome, broke: Option<&Error>) {
+    let old = std::mem::replace(&mut *session.line.write(), line.clone());
+    let (from, to) = (old.route.address(), line.route.address());
+    let moved = (from != to).then(|| {
+        tracing::warn!(from, to, resumed = welcome.resumed, "the client goes on with another node");
+        let reason = broke.map(|error| format!(" ({})", error.message())).unwrap_or_default();
+        let message = format!("the connection to {from} was lost{reason}; the client goes on with {to}");
+        Error::new(ErrorKind::SessionLost, "", message)
+            .hint("the task may or may not have run; submit again, with failover if it may run twice")
+    });
+    let last_offer = session.code.last_offer();
+    let (welcomed, epoch) = session.update(|state| (state.welcomed(welcome, last_offer, moved), state.epoch()));
+    session.publish(Status::Connected(epoch));
+    complete(welcomed.finished);
+    for again in welcomed.again {
+        session.runtime.spawn(payload::prepare(session.clone(), again));
     }
 }
 
@@ -96,8 +150,8 @@ pub(crate) async fn drive(session: Arc<Session>, inbound: Inbound) {
 
 async fn run(session: &Arc<Session>, mut inbound: Inbound) {
     loop {
-        let reason = tokio::select! {
-            reason = read(session, &mut inbound) => reason,
+        let broken = tokio::select! {
+            broken = read(session, &mut inbound) => broken,
             () = session.expired.notified() => return,
         };
         session.update(|state| state.disconnected());
@@ -105,10 +159,10 @@ async fn run(session: &Arc<Session>, mut inbound: Inbound) {
             return;
         }
         session.publish(Status::Resuming);
-        tracing::info!(%reason, "the connection broke; trying to resume it");
+        tracing::info!(reason = %broken.reason, "the connection broke; trying to resume it");
         let mut status = session.status.subscribe();
         inbound = tokio::select! {
-            inbound = reopen(session, reason) => inbound,
+            inbound = reopen(session, broken) => inbound,
             _ = status.wait_for(|status| *status == Status::Closed) => return,
         };
     }
@@ -118,59 +172,79 @@ fn is_closed(session: &Session) -> bool {
     matches!(session.state.lock().phase(), Phase::Closed(_))
 }
 
+/// The end of a stream.
+struct Broken {
+    reason: Error,
+    /// The node has said goodbye: the session is over, and the node should be left.
+    goodbye: bool,
+}
+
 /// Reads until the stream ends: why it did.
-async fn read(session: &Arc<Session>, inbound: &mut Inbound) -> Error {
-    loop {
+async fn read(session: &Arc<Session>, inbound: &mut Inbound) -> Broken {
+    let reason = loop {
         let response = match inbound.message().await {
             Ok(Some(response)) => response,
-            Ok(None) => return Error::new(ErrorKind::Unavailable, "read results", "the node ended the stream"),
-            Err(status) => return session.route.refused(&status, "read results"),
+            Ok(None) => break Error::new(ErrorKind::Unavailable, "read results", "the node ended the stream"),
+            Err(status) => break session.line().route.refused(&status, "read results"),
         };
-        if let Some(goodbye) = take(session, response) {
-            return goodbye;
+        if let Some(reason) = take(session, response) {
+            return Broken { reason, goodbye: true };
         }
-    }
+    };
+    Broken { reason, goodbye: false }
 }
 
 /// Does what a message asks for: why the session is over, if it says so.
 fn take(session: &Arc<Session>, response: v1::ConnectResponse) -> Option<Error> {
-    let received = session.update(|state| state.receive(response, Instant::now()));
+    let (received, epoch) = session.update(|state| (state.receive(response, Instant::now()), state.epoch()));
     complete(received.finished);
     for download in received.downloads {
         session.runtime.spawn(payload::download(session.clone(), download));
     }
     for request in received.requests {
-        session.answer_for(request);
+        session.answer_for(epoch, request);
     }
     let goodbye = received.goodbye?;
-    let finished = session.update(|state| state.lost(&goodbye, &goodbye));
-    complete(finished);
+    if session.places.has_others(session.line().route.address()) {
+        // What becomes of the tasks is known when another node answers, or none does.
+        session.update(|state| state.forget_session());
+    } else {
+        let finished = session.update(|state| state.lost(&goodbye, &goodbye));
+        complete(finished);
+    }
     Some(goodbye)
 }
 
-/// Tries again until the stream stands. After the window everything unanswered fails, but the attempts go on, so that
-/// a later submit finds a new session.
-async fn reopen(session: &Arc<Session>, reason: Error) -> Inbound {
+/// Tries again until a stream stands: first to the node that has the session. If that node is gone, says goodbye, or
+/// does not come back within the window, then to the other nodes. When no node answers by then, everything unanswered
+/// fails, but the attempts go on, so that a later submit finds a new session.
+async fn reopen(session: &Arc<Session>, broken: Broken) -> Inbound {
+    let Broken { reason, goodbye } = broken;
     let window_end = Instant::now() + session.options.resume_window;
     let mut pause = FIRST_PAUSE;
     let mut given_up = matches!(session.state.lock().phase(), Phase::Lost(_));
     if given_up {
         session.publish(Status::Lost);
     }
+    if goodbye && let Some(inbound) = open_elsewhere(session, &reason).await {
+        return inbound;
+    }
+    let mut refusals = 0;
     loop {
         let left = window_end.saturating_duration_since(Instant::now());
         let timeout = if given_up { ATTEMPT } else { ATTEMPT.min(left.max(FIRST_PAUSE)) };
-        let error = match open(session, timeout).await {
+        let Unreachable { error, gone } = match open_anew(session, &session.line(), timeout, &reason).await {
             Ok(inbound) => return inbound,
-            Err(error) => error,
+            Err(unreachable) => unreachable,
         };
-        if error.kind() == ErrorKind::SessionLost {
-            // The node is back, but not the session: the next attempt begins a new one.
-            session.update(|state| state.forget_session());
-            continue;
+        refusals = if gone { refusals + 1 } else { 0 };
+        let over = given_up || error.kind() != ErrorKind::Unavailable || Instant::now() + pause >= window_end;
+        if (over || refusals >= CERTAIN)
+            && let Some(inbound) = open_elsewhere(session, &reason).await
+        {
+            return inbound;
         }
-        let refused = !matches!(error.kind(), ErrorKind::Unavailable);
-        if !given_up && (refused || Instant::now() + pause >= window_end) {
+        if over && !given_up {
             given_up = true;
             give_up(session, &reason, error);
         }
@@ -179,10 +253,46 @@ async fn reopen(session: &Arc<Session>, reason: Error) -> Inbound {
     }
 }
 
+/// Opens a stream to any node but the one that the session was with.
+async fn open_elsewhere(session: &Arc<Session>, reason: &Error) -> Option<Inbound> {
+    let end = Instant::now() + ELSEWHERE;
+    for address in session.places.others(session.line().route.address()) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        let opened = match Line::new(&session.options, &address) {
+            Ok(line) => open_anew(session, &Arc::new(line), ATTEMPT.min(left), reason).await,
+            Err(error) => Err(error.into()),
+        };
+        match opened {
+            Ok(inbound) => return Some(inbound),
+            Err(Unreachable { error, .. }) => tracing::debug!(%address, %error, "this node does not answer either"),
+        }
+    }
+    None
+}
+
+/// Opens a stream to a node, with a new session if the node does not know the old one.
+async fn open_anew(
+    session: &Arc<Session>,
+    line: &Arc<Line>,
+    timeout: Duration,
+    reason: &Error,
+) -> Result<Inbound, Unreachable> {
+    match open(session, line, timeout, Some(reason)).await {
+        Err(unreachable) if unreachable.error.kind() == ErrorKind::SessionLost => {
+            session.update(|state| state.forget_session());
+            open(session, line, timeout, Some(reason)).await
+        }
+        opened => opened,
+    }
+}
+
 fn give_up(session: &Session, reason: &Error, error: Error) {
     let message = format!(
         "the connection to {} broke ({}) and did not come back within {:?}: {}",
-        session.route.address(),
+        session.line().route.address(),
         reason.message(),
         session.options.resume_window,
         error.message()

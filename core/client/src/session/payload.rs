@@ -12,8 +12,8 @@ use haulier_protocol::{CHUNK_SIZE, MESSAGE_LIMIT, v1};
 use tonic::transport::Channel;
 use v1::module_service_client::ModuleServiceClient;
 
-use super::{Session, complete, state::Download};
-use crate::TaskId;
+use super::{Line, Session, Standing, complete, renewal::Again, state::Download};
+use crate::code;
 
 /// A transfer that a broken connection ended is made again after this pause.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -36,26 +36,39 @@ impl Persistence {
     }
 }
 
-pub(crate) fn client(session: &Session) -> ModuleServiceClient<Channel> {
-    ModuleServiceClient::new(session.data.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+pub(crate) fn client(line: &Line) -> ModuleServiceClient<Channel> {
+    ModuleServiceClient::new(line.data.clone()).max_decoding_message_size(MESSAGE_LIMIT)
 }
 
-/// Sends the argument of a task, which may then be submitted.
-pub(crate) async fn upload(session: Arc<Session>, task: TaskId, payload_id: u64, payload: Bytes) {
-    let result = try_upload(&session, task, payload_id, &payload).await;
-    let finished = session.update(|state| state.uploaded(task, result));
-    complete(finished);
+/// Sends what tasks need, which may then be submitted: code of theirs that an older session had, and their arguments.
+pub(crate) async fn prepare(session: Arc<Session>, again: Again) {
+    let Again { epoch, snapshot, tasks } = again;
+    let announced = if snapshot.is_empty() { Ok(None) } else { code::announce(&session, &snapshot).await.map(Some) };
+    for (task, upload) in tasks {
+        let (session, announced) = (session.clone(), announced.clone());
+        let preparing = async move {
+            let sent = match upload {
+                Some((payload_id, payload)) if announced.is_ok() => {
+                    upload_to(&session, task, payload_id, &payload).await
+                }
+                _ => Ok(()),
+            };
+            let finished = session.update(|state| state.prepared(task, epoch, sent.and(announced)));
+            complete(finished);
+        };
+        tokio::spawn(preparing);
+    }
 }
 
-async fn try_upload(session: &Session, task: TaskId, payload_id: u64, payload: &Bytes) -> Result<()> {
+async fn upload_to(session: &Session, task: u64, payload_id: u64, payload: &Bytes) -> Result<()> {
     let operation = "send the arguments of a task";
     // The semaphore is never closed, so an error cannot come.
     let _permit = session.payloads.acquire().await;
     let mut persistence = Persistence::default();
     let mut first_epoch = None;
     loop {
-        let (welcome, epoch) = session.connected(operation).await?;
-        if !session.state.lock().has(task.0) {
+        let Standing { welcome, epoch, line } = session.connected(operation).await?;
+        if !session.state.lock().has(task) {
             return Ok(());
         }
         if *first_epoch.get_or_insert(epoch) != epoch {
@@ -63,10 +76,10 @@ async fn try_upload(session: &Session, task: TaskId, payload_id: u64, payload: &
         }
         let size = payload.len() as u64;
         let header = v1::UploadPayloadHeader { session_token: welcome.session_token, payload_id, size };
-        let messages = session.route.request(stream::iter(upload_messages(header, payload.clone())));
-        match client(session).upload_payload(messages).await {
+        let messages = line.route.request(stream::iter(upload_messages(header, payload.clone())));
+        match client(&line).upload_payload(messages).await {
             Ok(_) => return Ok(()),
-            Err(status) => persistence.after(session, session.route.refused(&status, operation)).await?,
+            Err(status) => persistence.after(session, line.route.refused(&status, operation)).await?,
         }
     }
 }
@@ -110,22 +123,22 @@ async fn fetch_again(session: &Session, epoch: u64, payload_id: u64, size: u64) 
     let operation = "fetch a result";
     let mut persistence = Persistence::default();
     loop {
-        let (welcome, current) = session.connected(operation).await?;
+        let Standing { welcome, epoch: current, line } = session.connected(operation).await?;
         if current != epoch {
             return Err(gone(operation));
         }
-        match fetch(session, welcome.session_token, payload_id, size).await {
+        match fetch(&line, welcome.session_token, payload_id, size).await {
             Ok(payload) => return Ok(payload),
             Err(error) => persistence.after(session, error).await?,
         }
     }
 }
 
-async fn fetch(session: &Session, session_token: Bytes, payload_id: u64, size: u64) -> Result<Bytes> {
+async fn fetch(line: &Line, session_token: Bytes, payload_id: u64, size: u64) -> Result<Bytes> {
     let operation = "fetch a result";
-    let refused = |status: tonic::Status| session.route.refused(&status, operation);
-    let request = session.route.request(v1::DownloadPayloadRequest { session_token, payload_id });
-    let mut stream = client(session).download_payload(request).await.map_err(refused)?.into_inner();
+    let refused = |status: tonic::Status| line.route.refused(&status, operation);
+    let request = line.route.request(v1::DownloadPayloadRequest { session_token, payload_id });
+    let mut stream = client(line).download_payload(request).await.map_err(refused)?.into_inner();
     let expected = usize::try_from(size).map_err(|_| {
         Error::new(ErrorKind::ResultUnreadable, operation, format!("{size} bytes do not fit into memory"))
             .hint("let the task return a reference to the data instead")

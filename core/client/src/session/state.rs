@@ -16,6 +16,7 @@ use haulier_protocol::v1;
 use super::{
     acks::Acks,
     deadlines::{Deadlines, GRACE, Stage},
+    renewal::Again,
     task::{self, Finished, PendingTask, Progress},
 };
 use crate::{Completion, TaskId};
@@ -38,8 +39,8 @@ pub(crate) enum Phase {
 pub(crate) enum Submitted {
     /// Nothing.
     Ready(TaskId),
-    /// The payload travels on a data stream.
-    Upload { task: TaskId, payload_id: u64, payload: Bytes },
+    /// Its payload, or code that an older session had, is to be sent first.
+    Needs(TaskId, Again),
 }
 
 /// Results whose payloads are to be fetched.
@@ -75,10 +76,12 @@ pub(crate) struct State {
     deadlines: Deadlines,
     armed: Option<Instant>,
     last_task: u64,
-    last_payload: u64,
+    pub(super) last_payload: u64,
     /// Counts sessions: what was promised in one is worth nothing in the next.
-    epoch: u64,
-    welcome: v1::Welcome,
+    pub(super) epoch: u64,
+    /// Offers of code up to this one were made in older sessions.
+    pub(super) last_old_offer: u64,
+    pub(super) welcome: v1::Welcome,
 }
 
 /// Payloads above this travel on data streams unless the node says otherwise.
@@ -103,6 +106,7 @@ impl State {
             last_task: 0,
             last_payload: 0,
             epoch: 0,
+            last_old_offer: 0,
             welcome: v1::Welcome::default(),
         }
     }
@@ -151,33 +155,43 @@ impl State {
             submit.payload_id = self.last_payload;
         } else {
             submit.payload = payload.clone();
-            self.ready.push_back(self.last_task);
         }
+        let code_is_old = submit.offer_id != 0 && submit.offer_id <= self.last_old_offer;
+        let snapshot = if code_is_old { submit.snapshot.clone() } else { Bytes::new() };
+        let needs = upload || code_is_old;
         if let Some(deadline) = deadline {
             self.deadlines.add(deadline, self.last_task, Stage::Deadline);
             let tasks = &self.tasks;
             self.deadlines.compact(tasks.len(), |task| tasks.contains_key(&task));
         }
-        let progress = if upload { Progress::Uploading } else { Progress::Ready };
-        self.tasks.insert(self.last_task, PendingTask { submit, deadline, progress, cancel: None, completion });
+        let kept = (upload && submit.failover).then(|| payload.clone());
+        let progress = if needs { Progress::Preparing } else { Progress::Ready };
+        self.tasks.insert(self.last_task, PendingTask { submit, deadline, progress, cancel: None, kept, completion });
         let task = TaskId(self.last_task);
-        Ok(if upload {
-            Submitted::Upload { task, payload_id: self.last_payload, payload }
-        } else {
-            Submitted::Ready(task)
-        })
+        if !needs {
+            self.ready.push_back(task.0);
+            return Ok(Submitted::Ready(task));
+        }
+        let upload = upload.then_some((self.last_payload, payload));
+        Ok(Submitted::Needs(task, Again { epoch: self.epoch, snapshot, tasks: vec![(task.0, upload)] }))
     }
 
-    /// The payload of a task has arrived at the node, or cannot.
-    pub(crate) fn uploaded(&mut self, task: TaskId, result: Result<()>) -> Option<Finished> {
-        let pending = self.tasks.get_mut(&task.0).filter(|pending| pending.progress == Progress::Uploading)?;
-        match result {
-            Ok(()) => {
+    /// What a task needs has arrived at the node of the session `epoch`, or cannot; `offer_id` is that of its code, if
+    /// that was announced anew.
+    pub(crate) fn prepared(&mut self, task: u64, epoch: u64, offer_id: Result<Option<u64>>) -> Option<Finished> {
+        let pending = self.tasks.get_mut(&task).filter(|pending| pending.progress == Progress::Preparing)?;
+        if epoch != self.epoch {
+            // It is being prepared for a newer session.
+            return None;
+        }
+        match offer_id {
+            Ok(offer_id) => {
+                pending.submit.offer_id = offer_id.unwrap_or(pending.submit.offer_id);
                 pending.progress = Progress::Ready;
-                self.ready.push_back(task.0);
+                self.ready.push_back(task);
                 None
             }
-            Err(error) => self.tasks.remove(&task.0).map(|pending| pending.fail(error)),
+            Err(error) => self.tasks.remove(&task).map(|pending| pending.fail(error)),
         }
     }
 
@@ -192,16 +206,18 @@ impl State {
             }
             // The task has ended; what is left is to fetch its result.
             Progress::Downloading => (true, None),
-            Progress::Uploading | Progress::Ready => {
+            Progress::Preparing | Progress::Ready => {
                 let error = Error::new(ErrorKind::Canceled, pending.operation(), "it was cancelled before it began");
                 (true, self.tasks.remove(&task.0).map(|pending| pending.fail(error)))
             }
         }
     }
 
-    /// Answers a request for code on the control stream.
-    pub(crate) fn answer(&mut self, answer: v1::CodeAnswer) {
-        self.answers.push_back(answer);
+    /// Answers a request for code on the control stream; the answer to an older session is dropped.
+    pub(crate) fn answer(&mut self, epoch: u64, answer: v1::CodeAnswer) {
+        if epoch == self.epoch {
+            self.answers.push_back(answer);
+        }
     }
 
     /// A message of the node.
@@ -245,112 +261,13 @@ impl State {
     ) -> Option<Finished> {
         if download.epoch == self.epoch {
             self.acks.release(download.sequence, now);
+        } else if result.is_err() {
+            // Whatever still has this number was submitted again, and its result comes from elsewhere.
+            return None;
         }
         let pending = self.tasks.remove(&download.task)?;
         let result = result.map(|outcomes| outcomes.into_iter().map(task::outcome).collect());
         Some(Finished { completion: pending.completion, result })
-    }
-
-    /// A new stream begins with this; messages for older ones end.
-    pub(crate) fn begin_stream(&mut self, mut hello: v1::ClientHello) -> u64 {
-        hello.session_token = self.welcome.session_token.clone();
-        hello.last_result = if hello.session_token.is_empty() { 0 } else { self.acks.level() };
-        self.hello = Some(hello);
-        self.credit = 0;
-        self.stream += 1;
-        self.stream
-    }
-
-    /// The node accepts the stream: what it may not have seen is sent again. If it has forgotten the session, what it
-    /// had seen fails.
-    pub(crate) fn welcomed(&mut self, welcome: v1::Welcome) -> Vec<Finished> {
-        if matches!(self.phase, Phase::Closed(_)) {
-            return Vec::new();
-        }
-        self.phase = Phase::Connected;
-        self.credit = welcome.submit_credit;
-        let resumed = welcome.resumed;
-        self.welcome = welcome;
-        if resumed {
-            self.resend();
-            return Vec::new();
-        }
-        self.begin_session();
-        let error = Error::new(
-            ErrorKind::SessionLost,
-            "",
-            "the node no longer knows this session; the task may or may not have run",
-        )
-        .hint("submit again");
-        self.fail_where(&error, |task| {
-            let code_is_gone = task.submit.offer_id != 0 || task.submit.payload_id != 0;
-            task.progress != Progress::Ready || code_is_gone
-        })
-    }
-
-    fn begin_session(&mut self) {
-        self.epoch += 1;
-        self.acks = Acks::default();
-        self.cancels.clear();
-        self.answers.clear();
-    }
-
-    fn resend(&mut self) {
-        self.cancels.clear();
-        let mut sent: Vec<u64> = Vec::new();
-        for (id, task) in &mut self.tasks {
-            if task.progress == Progress::Sent {
-                task.progress = Progress::Ready;
-                sent.push(*id);
-            }
-        }
-        sent.sort_unstable();
-        for id in sent.into_iter().rev() {
-            self.ready.push_front(id);
-        }
-    }
-
-    /// The stream broke.
-    pub(crate) fn disconnected(&mut self) {
-        if matches!(self.phase, Phase::Connected) {
-            self.phase = Phase::Resuming;
-        }
-        self.stream += 1;
-        self.waker = None;
-    }
-
-    /// The node no longer knows the session: the next hello asks for a new one.
-    pub(crate) fn forget_session(&mut self) {
-        self.welcome.session_token = Bytes::new();
-    }
-
-    /// The session is over, but a new one may come: everything unanswered fails.
-    pub(crate) fn lost(&mut self, reachable: &Error, error: &Error) -> Vec<Finished> {
-        if !matches!(self.phase, Phase::Closed(_)) {
-            self.phase = Phase::Lost(reachable.clone());
-        }
-        self.welcome = v1::Welcome::default();
-        self.begin_session();
-        self.fail_where(error, |_| true)
-    }
-
-    /// The end: everything unanswered fails with `error`, later calls with `closed`.
-    pub(crate) fn close(&mut self, closed: Error, error: &Error) -> Vec<Finished> {
-        if matches!(self.phase, Phase::Closed(_)) {
-            return Vec::new();
-        }
-        self.phase = Phase::Closed(closed);
-        self.goodbye = true;
-        self.fail_where(error, |_| true)
-    }
-
-    fn fail_where(&mut self, error: &Error, which: impl Fn(&PendingTask) -> bool) -> Vec<Finished> {
-        let ids: Vec<u64> = self.tasks.iter().filter(|(_, task)| which(task)).map(|(id, _)| *id).collect();
-        let failed = ids.into_iter().filter_map(|id| self.tasks.remove(&id)).map(|task| {
-            let operation = task.operation();
-            task.fail(error.clone().in_operation(operation))
-        });
-        failed.collect()
     }
 
     /// Tasks whose time is over, and when to look again.

@@ -11,8 +11,8 @@ use crate::{Completion, NodeOutcome, Output, Submission, Target};
 /// How far a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Its payload is on its way.
-    Uploading,
+    /// Its payload or its code is on its way.
+    Preparing,
     /// It waits for credit.
     Ready,
     /// The node has it, or soon will.
@@ -27,6 +27,8 @@ pub(crate) struct PendingTask {
     pub(crate) progress: Progress,
     /// Set when a cancel was asked for; says whether by force.
     pub(crate) cancel: Option<bool>,
+    /// The payload that was uploaded, where the task may be submitted again elsewhere.
+    pub(crate) kept: Option<Bytes>,
     pub(crate) completion: Completion,
 }
 

@@ -6,16 +6,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use haulier_model::{Codec, Error, ErrorKind, Language};
+use haulier_model::{Codec, Digest, Error, ErrorKind, Language};
 use haulier_protocol::v1;
 
 use super::{
     complete,
     lanes::{BATCH_BYTES, BATCH_SUBMITS, Next},
+    renewal::Again,
     state::{State, Submitted},
     task::{self, Finished},
 };
-use crate::{Completion, Submission, TaskId};
+use crate::{CodeReference, Completion, Submission, TaskId};
 
 type Ends = Arc<Mutex<Vec<(u64, Result<usize, ErrorKind>)>>>;
 
@@ -25,12 +26,20 @@ struct Played {
     stream: u64,
     ends: Ends,
     submitted: u64,
+    /// What the last welcome asks for.
+    again: Vec<Again>,
 }
 
 impl Played {
     fn new(credit: u32) -> Self {
-        let mut played =
-            Self { state: State::new(), now: Instant::now(), stream: 0, ends: Ends::default(), submitted: 0 };
+        let mut played = Self {
+            state: State::new(),
+            now: Instant::now(),
+            stream: 0,
+            ends: Ends::default(),
+            submitted: 0,
+            again: Vec::new(),
+        };
         played.connect(credit, false);
         played
     }
@@ -47,9 +56,25 @@ impl Played {
             payload_limit: 1 << 20,
             ..Default::default()
         };
-        let finished = self.state.welcomed(welcome);
-        complete(finished);
+        self.again = self.welcome(welcome, 0, None);
         hello
+    }
+
+    fn welcome(&mut self, welcome: v1::Welcome, last_offer: u64, moved: Option<Error>) -> Vec<Again> {
+        let welcomed = self.state.welcomed(welcome, last_offer, moved);
+        complete(welcomed.finished);
+        welcomed.again
+    }
+
+    /// The stream breaks, and another node answers, which knows nothing of the session.
+    fn move_on(&mut self, last_offer: u64) -> Vec<Again> {
+        self.state.disconnected();
+        self.state.forget_session();
+        self.stream = self.state.begin_stream(v1::ClientHello::default());
+        assert!(self.next().unwrap().hello.unwrap().session_token.is_empty());
+        let moved = Error::new(ErrorKind::SessionLost, "", "moved");
+        let welcome = v1::Welcome { submit_credit: 100, payload_limit: 1 << 20, ..Default::default() };
+        self.welcome(welcome, last_offer, Some(moved))
     }
 
     fn next(&mut self) -> Option<v1::ConnectRequest> {
@@ -81,15 +106,25 @@ impl Played {
     }
 
     fn submit(&mut self, size: usize, deadline: Option<Duration>) -> Submitted {
-        let submission = Submission {
-            payload: vec![0; size].into(),
-            deadline,
-            ..Submission::new(Language::Java, "a.B", Codec::Values)
-        };
+        self.submit_as(size, |submission| submission.deadline = deadline)
+    }
+
+    fn submit_as(&mut self, size: usize, change: impl FnOnce(&mut Submission)) -> Submitted {
+        let mut submission = Submission::new(Language::Java, "a.B", Codec::Values);
+        submission.payload = vec![0; size].into();
+        change(&mut submission);
         let completion = self.completion();
         let deadline = submission.deadline;
         let (submit, payload) = task::submit(submission);
         self.state.submit(submit, payload, deadline, completion, self.now).unwrap()
+    }
+
+    /// As [`Played::submit`], for arguments that are sent first.
+    fn submit_large(&mut self, failover: bool) -> Again {
+        match self.submit_as(100_000, |submission| submission.failover = failover) {
+            Submitted::Needs(_, again) => again,
+            Submitted::Ready(task) => panic!("{task} is inline"),
+        }
     }
 
     fn submit_many(&mut self, count: usize, size: usize) {
@@ -165,7 +200,7 @@ fn cancels_and_answers_never_wait_for_credit() {
     assert_eq!(played.submits(), [1]);
     let (pending, finished) = played.state.cancel(TaskId(1), true);
     assert!(pending && finished.is_none());
-    played.state.answer(v1::CodeAnswer { request_id: 9, ..Default::default() });
+    played.state.answer(1, v1::CodeAnswer { request_id: 9, ..Default::default() });
     let message = played.next().unwrap();
     assert_eq!(message.cancels, [v1::Cancel { task_id: 1, force: true }]);
     assert_eq!((message.code_answers.len(), message.submits.len()), (1, 0));
@@ -283,19 +318,20 @@ fn the_remaining_time_travels() {
 #[test]
 fn large_arguments_are_uploaded_first() {
     let mut played = Played::new(10);
-    let Submitted::Upload { task, payload_id, payload } = played.submit(100_000, None) else { panic!("inline") };
-    assert_eq!((payload_id, payload.len()), (1, 100_000));
+    let again = played.submit_large(false);
+    assert!(again.snapshot.is_empty());
+    let [(task, Some((1, payload)))] = &again.tasks[..] else { panic!("{:?}", again.tasks) };
+    assert_eq!((*task, payload.len()), (1, 100_000));
     assert_eq!(played.next(), None);
-    assert!(played.state.uploaded(task, Ok(())).is_none());
+    assert!(played.state.prepared(1, again.epoch, Ok(None)).is_none());
     let message = played.next().unwrap();
     assert_eq!((message.submits[0].payload_id, message.submits[0].payload.len()), (1, 0));
     // An upload that fails, and one that was cancelled.
-    let failed = played.submit(100_000, None);
-    let Submitted::Upload { task, .. } = failed else { panic!("inline") };
-    complete_one(played.state.uploaded(task, Err(Error::new(ErrorKind::Unavailable, "", ""))));
-    let Submitted::Upload { task, .. } = played.submit(100_000, None) else { panic!("inline") };
-    complete_one(played.state.cancel(task, false).1);
-    assert!(played.state.uploaded(task, Ok(())).is_none());
+    let epoch = played.submit_large(false).epoch;
+    complete_one(played.state.prepared(2, epoch, Err(Error::new(ErrorKind::Unavailable, "", ""))));
+    played.submit_large(false);
+    complete_one(played.state.cancel(TaskId(3), false).1);
+    assert!(played.state.prepared(3, epoch, Ok(None)).is_none());
     assert_eq!(played.next(), None);
     assert_eq!(played.ends(), [(2, Err(ErrorKind::Unavailable)), (3, Err(ErrorKind::Canceled))]);
     let submission =
@@ -367,4 +403,127 @@ fn the_clock_rests_while_a_stream_is_full() {
     assert_eq!(next, None);
     assert!(!played.state.rearm());
     assert!(played.next().unwrap().result_ack.is_some());
+}
+
+#[test]
+fn at_another_node_what_may_run_twice_is_submitted_again() {
+    let mut played = Played::new(4);
+    played.submit_as(0, |submission| submission.failover = true);
+    played.submit_many(1, 0);
+    played.submit_as(0, |submission| submission.failover = true);
+    played.submit_as(0, |submission| submission.failover = true);
+    played.submit_many(1, 0);
+    assert_eq!(played.submits(), [1, 2, 3, 4]);
+    played.state.cancel(TaskId(3), false);
+    played.result(4, 1);
+    assert!(played.move_on(0).is_empty());
+    assert_eq!(
+        played.ends(),
+        [(2, Err(ErrorKind::SessionLost)), (3, Err(ErrorKind::SessionLost)), (4, Ok(2))],
+        "what was cancelled does not begin anew"
+    );
+    assert_eq!(played.submits(), [1, 5]);
+    played.result(1, 1);
+    played.result(5, 2);
+    assert_eq!(played.ends(), [(1, Ok(2)), (5, Ok(2))]);
+    played.expire_after(Duration::from_millis(60));
+    assert_eq!(played.next().unwrap().result_ack, Some(v1::ResultAck { sequence: 2 }), "counted from the beginning");
+}
+
+#[test]
+fn when_no_node_is_left_nothing_is_submitted_again() {
+    let mut played = Played::new(4);
+    played.submit_as(0, |submission| submission.failover = true);
+    played.submits();
+    played.state.disconnected();
+    let gone = Error::new(ErrorKind::Unavailable, "", "nothing listens");
+    let lost = Error::new(ErrorKind::SessionLost, "", "gone");
+    let finished = played.state.lost(&gone, &lost);
+    complete(finished);
+    assert_eq!(played.ends(), [(1, Err(ErrorKind::SessionLost))]);
+}
+
+#[test]
+fn arguments_are_sent_to_another_node_again() {
+    let mut played = Played::new(10);
+    let old = played.submit_large(true);
+    played.submit_large(false);
+    played.submit_large(true);
+    complete_one(played.state.prepared(1, old.epoch, Ok(None)));
+    assert_eq!(played.submits(), [1]);
+    let again = played.move_on(0).pop().expect("arguments");
+    assert_eq!(played.ends(), [(2, Err(ErrorKind::SessionLost))]);
+    let sizes: Vec<_> = again.tasks.iter().map(|(task, upload)| (*task, upload.as_ref().unwrap().1.len())).collect();
+    assert_eq!(sizes, [(1, 100_000), (3, 100_000)]);
+    // The end of a transfer to the old node says nothing.
+    complete_one(played.state.prepared(3, old.epoch, Err(Error::new(ErrorKind::SessionLost, "", ""))));
+    assert_eq!((played.next(), played.ends()), (None, vec![]));
+    complete_one(played.state.prepared(3, again.epoch, Ok(None)));
+    let submit = played.next().unwrap().submits.remove(0);
+    assert_eq!((submit.task_id, Some(submit.payload_id)), (3, again.tasks[1].1.as_ref().map(|(number, _)| *number)));
+}
+
+#[test]
+fn results_that_were_being_fetched_come_from_another_node() {
+    let mut played = Played::new(10);
+    played.submit_as(0, |submission| submission.failover = true);
+    played.submits();
+    let large = v1::ConnectResponse { results: vec![result(1, 1, 7)], ..Default::default() };
+    let download = played.receive(large).pop().unwrap();
+    played.move_on(0);
+    assert_eq!(played.submits(), [1]);
+    let gone = Error::new(ErrorKind::SessionLost, "", "gone");
+    complete_one(played.state.downloaded(&download, Err(gone), played.now));
+    assert_eq!(played.ends(), []);
+    played.result(1, 1);
+    assert_eq!(played.ends(), [(1, Ok(2))]);
+}
+
+#[test]
+fn code_is_announced_to_another_node_first() {
+    let mut played = Played::new(1);
+    let code = |name: &str, offer_id| Some(CodeReference { snapshot: Digest::of(name.as_bytes()), offer_id });
+    played.submit_many(1, 0);
+    played.submit_as(0, |submission| submission.code = code("a", 1));
+    played.submit_as(0, |submission| submission.code = code("b", 2));
+    played.submit_as(0, |submission| submission.code = code("a", 3));
+    assert_eq!(played.submits(), [1]);
+    // None of the others has left: they need not be lost.
+    let again = played.move_on(3);
+    assert_eq!(played.ends(), [(1, Err(ErrorKind::SessionLost))]);
+    let tasks: Vec<Vec<u64>> = again
+        .iter()
+        .map(|again| {
+            again
+                .tasks
+                .iter()
+                .map(|(task, upload)| {
+                    assert!(upload.is_none());
+                    *task
+                })
+                .collect()
+        })
+        .collect();
+    assert_eq!(tasks, [vec![2, 4], vec![3]]);
+    assert_eq!(again[0].snapshot, Digest::of(b"a").as_bytes()[..]);
+    assert_eq!(played.next(), None);
+    complete_one(played.state.prepared(4, again[0].epoch, Ok(Some(4))));
+    let submit = played.next().unwrap().submits.remove(0);
+    assert_eq!((submit.task_id, submit.offer_id), (4, 4));
+    // A caller may still hold what the old node was promised.
+    let late = played.submit_as(0, |submission| submission.code = code("a", 3));
+    assert!(matches!(late, Submitted::Needs(TaskId(5), _)), "{late:?}");
+    let fresh = played.submit_as(0, |submission| submission.code = code("a", 4));
+    assert!(matches!(fresh, Submitted::Ready(TaskId(6))), "{fresh:?}");
+}
+
+#[test]
+fn answers_for_an_older_session_are_dropped() {
+    let mut played = Played::new(1);
+    let epoch = played.state.epoch();
+    played.move_on(0);
+    played.state.answer(epoch, v1::CodeAnswer { request_id: 1, ..Default::default() });
+    assert_eq!(played.next(), None);
+    played.state.answer(epoch + 1, v1::CodeAnswer { request_id: 1, ..Default::default() });
+    assert_eq!(played.next().unwrap().code_answers.len(), 1);
 }

@@ -82,17 +82,19 @@ impl Completions {
         Ok(Self { queue, take, thread: Mutex::new(Some(thread)), process: std::process::id() })
     }
 
-    /// Takes results on this thread for at most that many seconds, or until some have come. False: another thread does.
+    /// Takes results on this thread for at most that many seconds, or until some have come. False: another thread does,
+    /// or has to end some of those that came.
     fn lead(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
         let patience = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let Some(batch) = py.detach(|| self.queue.lead(patience)) else { return Ok(false) };
         let list = to_list(py, batch)?;
         let taken = if list.is_empty() { Ok(()) } else { self.take.call1(py, (&list,)).map(drop) };
-        if !list.is_empty() {
+        let all = list.is_empty();
+        if !all {
             // What is more than a leader may do, or what Ctrl-C has interrupted.
             self.queue.leave(list.unbind());
         }
-        taken.map(|()| true)
+        taken.map(|()| all)
     }
 
     fn stop(&self, py: Python<'_>) {

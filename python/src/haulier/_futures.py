@@ -245,9 +245,9 @@ def take(batch: list[tuple[tuple[TaskFuture, Dispatcher], int, Any]]) -> None:
     """
     for index in range(len(batch) - 1, -1, -1):
         (future, owner), codec, payload = batch[index]
-        if codec == _BROADCAST or not owner.forget(future):
+        if not owner.forget(future):
             continue
-        value, error = _decode(codec, payload)
+        value, error = _decode_all(payload) if codec == _BROADCAST else _decode(codec, payload)
         if _native.finish(future, value, error):
             del batch[index]
         del future, owner, payload

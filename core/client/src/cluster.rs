@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use haulier_model::{Error, ErrorKind, Result, RootKind};
 
 use crate::{
-    CodeScope, Completion, ConnectOptions, Submission, TaskId, runtime,
+    CodeScope, Completion, ConnectOptions, Submission, TaskId,
+    direct::Directs,
+    runtime,
     session::{Line, Session, Status},
     task::{Task, Units},
 };
@@ -30,11 +32,13 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Owner {
     session: Arc<Session>,
+    directs: Arc<Directs>,
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
         self.session.close();
+        self.directs.close();
     }
 }
 
@@ -42,14 +46,20 @@ impl Cluster {
     pub(crate) async fn connect(options: ConnectOptions) -> Result<Self> {
         let session = runtime::run(async {
             let session = Session::open(options).await?;
-            Ok(Owner { session })
+            Ok(Owner { directs: Directs::new(session.clone()), session })
         });
         Ok(Self { owner: Arc::new(session.await?) })
     }
 
     /// Submits a task and returns at once; never blocks. `completion` is called once with the end of the task: one
     /// outcome, for [`Target::All`](crate::Target::All) one for each node. With an error here, it is never called.
-    pub fn submit(&self, submission: Submission, completion: Completion) -> Result<TaskId> {
+    pub fn submit(&self, mut submission: Submission, completion: Completion) -> Result<TaskId> {
+        if let Some(direct) = self.owner.directs.way_for(&submission) {
+            match direct.adapt(submission) {
+                Ok(adapted) => return direct.submit(adapted, completion),
+                Err(back) => submission = back,
+            }
+        }
         self.owner.session.submit(submission, completion)
     }
 
@@ -57,7 +67,8 @@ impl Cluster {
     /// `force` the worker is killed. The task completes all the same, with `Canceled` if the cancel came in time.
     /// Returns whether the task had not completed yet.
     pub fn cancel(&self, task: TaskId, force: bool) -> Result<bool> {
-        self.owner.session.cancel(task, force)
+        let directly = self.owner.directs.cancel(task, force);
+        directly.unwrap_or_else(|| self.owner.session.cancel(task, force))
     }
 
     /// The code of one class loader (JVM: the elements of its class path) or interpreter (Python: the import roots)
@@ -79,8 +90,14 @@ impl Cluster {
             return;
         }
         session.close();
+        let directs = self.owner.directs.close();
+        let ended = async move {
+            for session in directs.iter().chain([&session]) {
+                session.ended().await;
+            }
+        };
         // Neither a runtime that was shut down nor a node that is silent changes that this side is closed.
-        let _ = runtime::run(async move { Ok(tokio::time::timeout(FAREWELL, session.ended()).await) }).await;
+        let _ = runtime::run(async move { Ok(tokio::time::timeout(FAREWELL, ended).await) }).await;
     }
 
     /// Whether [`Cluster::close`] was called.
@@ -106,7 +123,8 @@ impl Cluster {
     /// Whether this client has a connection to the node of this name.
     pub(crate) fn is_direct(&self, node: &str) -> bool {
         let session = &self.owner.session;
-        matches!(session.status(), Status::Connected(_)) && session.welcome().node == node
+        let own = matches!(session.status(), Status::Connected(_)) && session.is_with(node);
+        own || self.owner.directs.leads_to(node)
     }
 
     /// Whether the node takes code from clients; if not, tasks run from units alone.

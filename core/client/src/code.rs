@@ -284,7 +284,7 @@ impl Offered {
 
 /// All scopes of a session, as the node may ask for them. They stay until the session ends.
 pub(crate) struct Registry {
-    scopes: Mutex<Vec<Arc<Scope>>>,
+    scopes: Arc<Mutex<Vec<Arc<Scope>>>>,
     offered: Mutex<Offered>,
     deny: DenyList,
     last_offer: AtomicU64,
@@ -294,7 +294,12 @@ impl Registry {
     pub(crate) fn new(denied: &[String]) -> Result<Self> {
         let mut deny = DenyList::default();
         denied.iter().try_for_each(|pattern| deny.add(pattern))?;
-        Ok(Self { scopes: Mutex::default(), offered: Mutex::default(), deny, last_offer: AtomicU64::new(0) })
+        Ok(Self { scopes: Arc::default(), offered: Mutex::default(), deny, last_offer: AtomicU64::new(0) })
+    }
+
+    /// The same scopes for a session with another node.
+    pub(crate) fn beside(&self, denied: &[String]) -> Result<Self> {
+        Ok(Self { scopes: self.scopes.clone(), ..Self::new(denied)? })
     }
 
     /// The number of the last offer; those of later offers are higher.

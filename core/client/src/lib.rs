@@ -21,6 +21,7 @@ mod arguments;
 mod cluster;
 mod code;
 mod deploy;
+mod direct;
 mod nodes;
 mod options;
 #[doc(hidden)]

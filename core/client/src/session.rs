@@ -105,11 +105,28 @@ impl Session {
         Ok(session)
     }
 
+    /// Connects to another node besides that of `main`, with the code of `main`; runs on the runtime.
+    pub(crate) async fn open_beside(main: &Self, address: &str, timeout: Duration) -> Result<Arc<Self>> {
+        let options = ConnectOptions { address: address.to_owned(), ..main.options.clone() }.connect_timeout(timeout);
+        let code = main.code.beside(&options.denied)?;
+        Self::begin(main.runtime.clone(), options, None, code).await
+    }
+
     /// As [`Session::open`], on a given runtime, with a given source of code.
     pub(crate) async fn open_on(
         runtime: Handle,
         options: ConnectOptions,
         source: Option<Arc<dyn CodeSource>>,
+    ) -> Result<Arc<Self>> {
+        let code = Registry::new(&options.denied)?;
+        Self::begin(runtime, options, source, code).await
+    }
+
+    async fn begin(
+        runtime: Handle,
+        options: ConnectOptions,
+        source: Option<Arc<dyn CodeSource>>,
+        code: Registry,
     ) -> Result<Arc<Self>> {
         let addresses = options.addresses()?;
         let lines = addresses.iter().map(|address| Line::new(&options, address).map(Arc::new));
@@ -122,7 +139,7 @@ impl Session {
             payloads: Semaphore::new(PARALLEL_PAYLOADS),
             line: RwLock::new(lines[0].clone()),
             places: Places::new(addresses),
-            code: Registry::new(&options.denied)?,
+            code,
             source,
             options,
             runtime,
@@ -169,12 +186,21 @@ impl Session {
 
     /// Says goodbye; what is unanswered completes now, on the calling thread.
     pub(crate) fn close(&self) {
+        let closed = Error::new(ErrorKind::Closed, "", "the connection was closed").hint("connect again");
+        let canceled = Error::new(ErrorKind::Canceled, "", "the connection was closed before the task ended");
+        self.close_with(closed, &canceled);
+    }
+
+    /// As [`Session::close`], where there is nobody to talk to: what is unanswered fails with `error`.
+    pub(crate) fn abandon(&self, error: &Error) {
+        self.close_with(error.clone(), error);
+    }
+
+    fn close_with(&self, closed: Error, unanswered: &Error) {
         if self.process != std::process::id() {
             return;
         }
-        let closed = Error::new(ErrorKind::Closed, "", "the connection was closed").hint("connect again");
-        let canceled = Error::new(ErrorKind::Canceled, "", "the connection was closed before the task ended");
-        let finished = self.update(|state| state.close(closed, &canceled));
+        let finished = self.update(|state| state.close(closed, unanswered));
         self.publish(Status::Closed);
         self.timer.notify_one();
         complete(finished);
@@ -209,7 +235,27 @@ impl Session {
         self.state.lock().welcome().clone()
     }
 
-    /// The node that the session is with.
+    /// Whether the session is with the node of this name.
+    pub(crate) fn is_with(&self, node: &str) -> bool {
+        self.state.lock().welcome().node == node
+    }
+
+    /// The nodes of the cluster, as the node last told; empty before that.
+    pub(crate) fn nodes(&self) -> Arc<[v1::Node]> {
+        self.places.nodes()
+    }
+
+    /// Follows what [`Session::nodes`] gives.
+    pub(crate) fn follow_nodes(&self) -> watch::Receiver<Arc<[v1::Node]>> {
+        self.places.follow()
+    }
+
+    /// Follows the phase.
+    pub(crate) fn follow_status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// The way to the node that the session is with.
     pub(crate) fn line(&self) -> Arc<Line> {
         self.line.read().clone()
     }

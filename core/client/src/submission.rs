@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use bytes::Bytes;
 use haulier_model::{Codec, Digest, Language, LoadingPolicy, Result};
 
-/// The number of a task: unique in its [`Cluster`](crate::Cluster), increasing from 1.
+/// The number of a task, unique in its [`Cluster`](crate::Cluster).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(pub u64);
 

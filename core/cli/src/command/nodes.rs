@@ -34,7 +34,7 @@ pub(super) async fn drain(cluster: &Cluster, arguments: Drain) -> Result<()> {
 }
 
 fn table(nodes: &[NodeInfo]) {
-    let common = majority(&nodes.iter().map(|node| node.local_code).collect::<Vec<_>>());
+    let majority = majority(&nodes.iter().map(|node| node.local_code).collect::<Vec<_>>());
     let rows = nodes.iter().map(|node| {
         [
             node.name.clone(),
@@ -47,7 +47,7 @@ fn table(nodes: &[NodeInfo]) {
             pairs(node.runtimes.iter().map(|(name, version)| (name, version)), " "),
             node.version.clone(),
             output::age(Duration::from_secs(node.uptime_seconds)),
-            note(node.local_code, common),
+            note(node.local_code, majority),
         ]
     });
     let header =
@@ -61,31 +61,31 @@ fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>, between:
 }
 
 /// What is unusual about a node: its own code, where that is not what most nodes have.
-fn note(code: Option<Digest>, common: Common) -> String {
+fn note(code: Option<Digest>, majority: Majority) -> String {
     let short = |code: Option<Digest>| code.map_or_else(|| "none".to_owned(), |digest| digest.short());
-    match common {
-        Common::One(most) if most == code => String::new(),
-        Common::One(most) => format!("own code {}, most nodes have {}", short(code), short(most)),
-        Common::None => format!("own code {}, nodes differ", short(code)),
+    match majority {
+        Majority::Has(most) if most == code => String::new(),
+        Majority::Has(most) => format!("own code {}, most nodes have {}", short(code), short(most)),
+        Majority::None => format!("own code {}, nodes differ", short(code)),
     }
 }
 
 /// The code that nodes have besides what is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Common {
+enum Majority {
     /// More than half of them have this, or have none.
-    One(Option<Digest>),
+    Has(Option<Digest>),
     /// There is no majority.
     None,
 }
 
-fn majority(codes: &[Option<Digest>]) -> Common {
+fn majority(codes: &[Option<Digest>]) -> Majority {
     let mut counts: HashMap<_, usize> = HashMap::new();
     for code in codes {
         *counts.entry(*code).or_default() += 1;
     }
     let most = counts.into_iter().find(|(_, count)| 2 * count > codes.len());
-    most.map_or(Common::None, |(code, _)| Common::One(code))
+    most.map_or(Majority::None, |(code, _)| Majority::Has(code))
 }
 
 fn object(node: &NodeInfo) -> Json {

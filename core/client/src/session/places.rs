@@ -30,6 +30,11 @@ impl Places {
         self.learnt.borrow().clone()
     }
 
+    /// Follows what [`Places::nodes`] gives.
+    pub(crate) fn follow(&self) -> watch::Receiver<Arc<[v1::Node]>> {
+        self.learnt.subscribe()
+    }
+
     /// Where else to go than `current`: the given addresses first, then those of the other nodes; nodes that take no
     /// tasks come last, because what was told of them may be old.
     pub(crate) fn others(&self, current: &str) -> Vec<String> {

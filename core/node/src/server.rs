@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs, io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -118,7 +118,10 @@ pub(crate) async fn start(options: NodeBuilder) -> Result<Node> {
     tokio::spawn(stop.clone().run_until_cancelled_owned(core.scheduler.clone().watch_deadlines()));
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(Arc::downgrade(&core), released)));
     let serving = serve(&core, &options, listener, stop.clone())?;
-    core.members.start(&core, core.catalogue.shared(), &stop).await?;
+    if let Err(error) = core.members.start(&core, core.catalogue.shared(), &stop).await {
+        stop.cancel();
+        return Err(error);
+    }
     tokio::spawn(
         stop.clone().run_until_cancelled_owned(holdings::follow(Arc::downgrade(&core), core.catalogue.shared())),
     );
@@ -142,17 +145,10 @@ async fn build(
     let mut own = registration(options, &data_dir, address).map_err(open)?;
     let catalogue = NodeCatalogue::open(options, &data_dir, &own, &dialer).await?;
     let store_dir = data_dir.join("store");
-    let store = match &options.join {
-        None => Store::open(&store_dir, catalogue.shared(), Durability::Machine).await?,
-        Some(_) => Store::open_member(&store_dir, catalogue.shared(), Durability::Machine).await?,
-    };
+    let store = open_store(options, &store_dir, &catalogue).await?;
     let (units, released) = Units::new(store.clone(), options.production);
     let environments = data_dir.join("environments");
-    let (kept, paths) = (store.clone(), options.local_code.clone());
-    let local = tokio::task::spawn_blocking(move || LocalCode::read(&kept, &paths))
-        .await
-        .map_err(|error| Error::internal("start a node", error.to_string()))??
-        .map(Arc::new);
+    let local = read_local_code(options, &store).await?;
     own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
     let class_paths =
         ClassPaths::open(store.clone(), environments.clone(), options.limits.clone(), local).map_err(open)?;
@@ -160,13 +156,7 @@ async fn build(
     let temp = data_dir.join("temp");
     empty_folder(&temp).map_err(open)?;
     let program = std::env::current_exe().map_err(open)?;
-    let home = options
-        .home
-        .clone()
-        .unwrap_or_else(|| program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier"));
-    let home = workers::check_home(&home)?;
-    let launcher = options.launcher.clone().unwrap_or(program);
-    let supervisor = Supervisor::start(SupervisorOptions { launcher, home })?;
+    let supervisor = start_supervisor(options, program)?;
     let core = Arc::new_cyclic(|node| NodeCore {
         name: own.name.clone(),
         address: own.address.clone(),
@@ -200,6 +190,28 @@ async fn build(
         sessions: Mutex::default(),
     });
     Ok((core, released))
+}
+
+/// A member leaves the records of undeployed units to the catalogue's owner.
+async fn open_store(options: &NodeBuilder, folder: &Path, catalogue: &NodeCatalogue) -> Result<Store> {
+    match &options.join {
+        None => Store::open(folder, catalogue.shared(), Durability::Machine).await,
+        Some(_) => Store::open_member(folder, catalogue.shared(), Durability::Machine).await,
+    }
+}
+
+async fn read_local_code(options: &NodeBuilder, store: &Store) -> Result<Option<Arc<LocalCode>>> {
+    let (store, paths) = (store.clone(), options.local_code.clone());
+    let read = tokio::task::spawn_blocking(move || LocalCode::read(&store, &paths)).await;
+    let local = read.map_err(|error| Error::internal("start a node", error.to_string()))??;
+    Ok(local.map(Arc::new))
+}
+
+fn start_supervisor(options: &NodeBuilder, program: PathBuf) -> Result<Supervisor> {
+    let installed = || program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier");
+    let home = workers::check_home(&options.home.clone().unwrap_or_else(installed))?;
+    let launcher = options.launcher.clone().unwrap_or(program);
+    Supervisor::start(SupervisorOptions { launcher, home })
 }
 
 /// What this node says of itself.

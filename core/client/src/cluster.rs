@@ -54,11 +54,10 @@ impl Cluster {
     /// Submits a task and returns at once; never blocks. `completion` is called once with the end of the task: one
     /// outcome, for [`Target::All`](crate::Target::All) one for each node. With an error here, it is never called.
     pub fn submit(&self, mut submission: Submission, completion: Completion) -> Result<TaskId> {
-        if let Some(direct) = self.owner.directs.way_for(&submission) {
-            match direct.adapt(submission) {
-                Ok(adapted) => return direct.submit(adapted, completion),
-                Err(back) => submission = back,
-            }
+        if let Some(direct) = self.owner.directs.way_for(&submission)
+            && direct.translate(&mut submission.code)
+        {
+            return direct.submit(submission, completion);
         }
         self.owner.session.submit(submission, completion)
     }

@@ -249,12 +249,13 @@ impl Direct {
         matches!(self.session.status(), Status::Connected(_))
     }
 
-    /// The submission as this session takes it; gives it back if the node does not know its code yet.
-    pub(crate) fn adapt(self: &Arc<Self>, mut submission: Submission) -> Result<Submission, Submission> {
-        let Some(code) = submission.code else { return Ok(submission) };
-        let Some(offer_id) = self.offer(code.snapshot) else { return Err(submission) };
-        submission.code = Some(CodeReference { offer_id, ..code });
-        Ok(submission)
+    /// Makes of a reference to code what this session takes. False, and nothing is done, if the node does not know the
+    /// code yet.
+    pub(crate) fn translate(self: &Arc<Self>, code: &mut Option<CodeReference>) -> bool {
+        let Some(code) = code else { return true };
+        let offer = self.offer(code.snapshot);
+        code.offer_id = offer.unwrap_or(code.offer_id);
+        offer.is_some()
     }
 
     pub(crate) fn submit(&self, submission: Submission, completion: Completion) -> Result<TaskId> {

@@ -72,13 +72,20 @@ pub(crate) struct ClassPaths {
 impl ClassPaths {
     /// `folder` holds the Python directories; it is emptied.
     pub(crate) fn open(
-        store: Store,
-        folder: PathBuf,
-        limits: Limits,
+        store: &Store,
+        folder: &Path,
+        limits: &Limits,
         local: Option<Arc<LocalCode>>,
     ) -> io::Result<Self> {
-        crate::server::empty_folder(&folder)?;
-        Ok(Self { store, folder, limits, local, known: Mutex::default(), code_round_trips: Arc::default() })
+        crate::server::empty_folder(folder)?;
+        Ok(Self {
+            store: store.clone(),
+            folder: folder.to_owned(),
+            limits: limits.clone(),
+            local,
+            known: Mutex::default(),
+            code_round_trips: Arc::default(),
+        })
     }
 
     /// Builds, or finds, the class path of units and a snapshot of `session`.

@@ -147,16 +147,14 @@ async fn build(
     let store_dir = data_dir.join("store");
     let store = open_store(options, &store_dir, &catalogue).await?;
     let (units, released) = Units::new(store.clone(), options.production);
-    let environments = data_dir.join("environments");
     let local = read_local_code(options, &store).await?;
     own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
-    let class_paths =
-        ClassPaths::open(store.clone(), environments.clone(), options.limits.clone(), local).map_err(open)?;
+    let environments = data_dir.join("environments");
+    let class_paths = ClassPaths::open(&store, &environments, &options.limits, local).map_err(open)?;
     let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
     let temp = data_dir.join("temp");
     empty_folder(&temp).map_err(open)?;
-    let program = std::env::current_exe().map_err(open)?;
-    let supervisor = start_supervisor(options, program)?;
+    let supervisor = start_supervisor(options, std::env::current_exe().map_err(open)?)?;
     let core = Arc::new_cyclic(|node| NodeCore {
         name: own.name.clone(),
         address: own.address.clone(),

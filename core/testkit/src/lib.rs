@@ -1,16 +1,22 @@
-//! A real node on a free port for tests: its process, a proxy that cuts its connections, certificates for its TLS.
+//! Real nodes for tests, one or a cluster of them: their processes, proxies that cut their connections, certificates.
 //!
 //! Owns processes and files of tests and ends them all. It uses what a user would use (the distribution folder, the
 //! command line, the native client) and never reaches into the node.
 pub mod cases;
+pub mod cluster;
 mod fixtures;
+mod gate;
 mod node;
+mod peer;
 mod process;
 mod proxy;
 mod tls;
 
+pub use cluster::TestCluster;
 pub use fixtures::{fixture, fixtures, target_dir};
+pub use gate::{Gate, Held};
 pub use node::{NodeOptions, TestNode};
-pub use process::{descendants, eventually, is_alive};
+pub use peer::PeerClient;
+pub use process::{descendants, eventually, is_alive, until, within};
 pub use proxy::Proxy;
 pub use tls::TlsMaterial;

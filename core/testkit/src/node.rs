@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::fixtures::distribution;
@@ -118,10 +119,29 @@ impl TestNode {
         Ok(())
     }
 
+    /// Holds the node's process by SIGSTOP: it keeps its connections and says nothing. Its workers go on.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn stop(&self) {
+        assert!(self.signal(Signal::STOP), "the node runs");
+    }
+
+    /// Lets the node go on by SIGCONT.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn resume(&self) {
+        assert!(self.signal(Signal::CONT), "the node runs");
+    }
+
+    fn signal(&self, signal: Signal) -> bool {
+        kill_process(Pid::from_child(&self.running.child), signal).is_ok()
+    }
+
     /// Asks the node to end by SIGTERM; true if it did within the deadline.
     pub fn terminate(&mut self, deadline: Duration) -> bool {
-        let process = rustix::process::Pid::from_child(&self.running.child);
-        if rustix::process::kill_process(process, rustix::process::Signal::TERM).is_err() {
+        if !self.signal(Signal::TERM) {
             return false;
         }
         let child = &mut self.running.child;

@@ -1,4 +1,4 @@
-//! What /proc says about processes. It starts and ends none.
+//! What /proc says about processes, and waits that end. It starts and ends none.
 use std::{
     fs,
     time::{Duration, Instant},
@@ -36,6 +36,25 @@ pub fn eventually(deadline: Duration, mut condition: impl FnMut() -> bool) -> bo
         std::thread::sleep(Duration::from_millis(5));
     }
     true
+}
+
+/// As [`eventually`], for conditions that are asked of a node.
+pub async fn until(deadline: Duration, mut condition: impl AsyncFnMut() -> bool) -> bool {
+    let asked = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(deadline, asked).await.is_ok()
+}
+
+/// Waits for `work`, but not for ever.
+///
+/// # Panics
+/// If it takes longer than `seconds`.
+pub async fn within<T>(seconds: u64, what: &str, work: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(Duration::from_secs(seconds), work).await;
+    done.unwrap_or_else(|_| panic!("{what} took more than {seconds} s"))
 }
 
 /// State and parent of a process.

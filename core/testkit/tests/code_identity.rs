@@ -1,52 +1,22 @@
 //! Identity is content: equal names with different bytes never meet, equal bytes travel once.
-use std::{sync::Arc, time::Duration};
-
-use haulier::{
-    Cluster, CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, NodeOutcome, RootKind,
-    Submission, Value,
-};
-use haulier_testkit::{NodeOptions, Proxy, TestNode, fixture};
-
-const DEADLINE: Duration = Duration::from_secs(60);
+use haulier::{ConnectOptions, DeploymentMode, Language, Target, Value};
+use haulier_testkit::{NodeOptions, PeerClient, Proxy, TestNode, fixture};
 
 /// A client whose class path is one fixture.
 struct Client {
-    cluster: Cluster,
-    scope: Arc<CodeScope>,
+    peer: PeerClient,
     language: Language,
 }
 
 impl Client {
     async fn connect(address: &str, mode: DeploymentMode, language: Language, root: &str) -> Self {
-        let cluster = ConnectOptions::new(address).mode(mode).connect().await.expect("a connection");
-        let kind = if language == Language::Java { RootKind::Jvm } else { RootKind::Python };
-        let scope = cluster.code_scope(kind, vec![fixture(root)]);
-        Self { cluster, scope, language }
+        let options = ConnectOptions::new(address).mode(mode);
+        Self { peer: PeerClient::connect(options, language, vec![fixture(root)]).await, language }
     }
 
     /// Calls a named entry point from the client's own code; `start` is what the closure begins with.
     async fn call(&self, start: &str, entry_point: &str) -> Value {
-        let code = self.prepare(start).await;
-        let submission = Submission {
-            code: Some(code),
-            payload: haulier::encode_arguments(&[]),
-            deadline: Some(DEADLINE),
-            ..Submission::new(self.language, entry_point, Codec::Values)
-        };
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let completion = Box::new(move |outcome| drop(sender.send(outcome)));
-        self.cluster.submit(submission, completion).expect("a submit");
-        let outcomes: Vec<NodeOutcome> = receiver.await.expect("a completion").expect("an outcome");
-        let output = outcomes.into_iter().next().expect("one outcome").result.expect("a result");
-        haulier::decode_value(&output.payload).expect("a value")
-    }
-
-    /// Prepares on a thread of its own, as a binding does: the call blocks.
-    async fn prepare(&self, start: &str) -> CodeReference {
-        let (scope, start) = (self.scope.clone(), vec![start.to_owned()]);
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || sender.send(scope.prepare(&start)));
-        receiver.await.expect("no panic").expect("code")
+        self.peer.call(Target::Any, start, entry_point, &[]).await.expect("a result")
     }
 
     async fn versions(&self) -> Value {
@@ -76,7 +46,7 @@ async fn equal_names_with_different_bytes_never_meet() {
             assert_eq!(python_1.versions().await, "scoring 1, weights 1".into(), "{mode:?}");
             assert_eq!(python_2.versions().await, "scoring 2, weights 2".into(), "{mode:?}");
         }
-        java_1.cluster.close().await;
+        java_1.peer.cluster.close().await;
         for _ in 0..5 {
             assert_eq!(java_2.versions().await, "price 2, rate 2".into(), "{mode:?}, after the other left");
         }

@@ -1,0 +1,91 @@
+//! A client with code of its own, as the bindings make one: peer loading without a JVM or an interpreter at the client.
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use haulier::{
+    Cluster, CodeReference, CodeScope, Codec, ConnectOptions, Language, NodeOutcome, Result, RootKind, Submission,
+    Target, Value,
+};
+
+/// The longest time for a task.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A client whose class path is given.
+pub struct PeerClient {
+    /// The connection.
+    pub cluster: Cluster,
+    scope: Arc<CodeScope>,
+    language: Language,
+}
+
+impl PeerClient {
+    /// Connects; tasks are written in `language` and loaded from `roots`.
+    ///
+    /// # Panics
+    /// If the connection fails.
+    pub async fn connect(options: ConnectOptions, language: Language, roots: Vec<PathBuf>) -> Self {
+        let cluster = options.connect().await.expect("a connection");
+        let kind = if language == Language::Java { RootKind::Jvm } else { RootKind::Python };
+        let scope = cluster.code_scope(kind, roots);
+        Self { cluster, scope, language }
+    }
+
+    /// Calls an entry point; `start` is the class or module that the closure begins with.
+    ///
+    /// # Errors
+    /// Those of the code, of the submit and of the task.
+    ///
+    /// # Panics
+    /// If there is no answer at all.
+    pub async fn call(&self, target: Target, start: &str, entry_point: &str, arguments: &[Value]) -> Result<Value> {
+        let outcomes = self.submit(target, start, entry_point, arguments).await?;
+        outcomes.into_iter().next().expect("one outcome").1
+    }
+
+    /// As [`Self::call`], on every node: each node's name with its result.
+    ///
+    /// # Errors
+    /// Those of the code and of the submit.
+    ///
+    /// # Panics
+    /// As [`Self::call`].
+    pub async fn broadcast(
+        &self,
+        start: &str,
+        entry_point: &str,
+        arguments: &[Value],
+    ) -> Result<Vec<(String, Result<Value>)>> {
+        self.submit(Target::All, start, entry_point, arguments).await
+    }
+
+    async fn submit(
+        &self,
+        target: Target,
+        start: &str,
+        entry_point: &str,
+        arguments: &[Value],
+    ) -> Result<Vec<(String, Result<Value>)>> {
+        let submission = Submission {
+            code: Some(self.prepare(start).await?),
+            payload: haulier::encode_arguments(arguments),
+            deadline: Some(DEADLINE),
+            target,
+            ..Submission::new(self.language, entry_point, Codec::Values)
+        };
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let completion = Box::new(move |outcome| drop(sender.send(outcome)));
+        self.cluster.submit(submission, completion)?;
+        let outcomes: Vec<NodeOutcome> = receiver.await.expect("a completion")?;
+        let read = |outcome: NodeOutcome| {
+            (outcome.node, outcome.result.and_then(|output| haulier::decode_value(&output.payload)))
+        };
+        Ok(outcomes.into_iter().map(read).collect())
+    }
+
+    /// Prepares on a thread of its own, as a binding does: the call blocks.
+    async fn prepare(&self, start: &str) -> Result<CodeReference> {
+        let (scope, start) = (self.scope.clone(), vec![start.to_owned()]);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || sender.send(scope.prepare(&start)));
+        receiver.await.expect("no panic")
+    }
+}

@@ -35,12 +35,15 @@ class Options(NamedTuple):
 def options(
     timeout: float | None, node: str | None, labels: Mapping[str, str] | None, key: str | None, failover: bool
 ) -> Options:
-    """Make options of what a caller says; ``haulier.InvalidArgument`` if it cannot hold together."""
+    """Make options of what a caller says; ``haulier.InvalidArgument`` if that cannot hold together."""
     if node is not None and key is not None:
         raise errors.InvalidArgument(
             "a node and a key are given, which both say where a task runs", hint="give node= or key="
         )
-    return Options(timeout, node, key, tuple(sorted(labels.items())) if labels else (), failover)
+    pairs = tuple(labels.items()) if labels else ()
+    if not all(type(part) is str for pair in pairs for part in pair):
+        raise TypeError("labels and their values are str")
+    return Options(timeout, node, key, tuple(sorted(pairs)), failover)
 
 
 class CallMaker:

@@ -97,6 +97,48 @@ fn arguments_and_results_are_json() {
     assert_eq!((code, &complaint["error"]["kind"]), (3, &"CodeNotFound".into()));
 }
 
+/// What `haulier nodes` says of the one node.
+fn only_node(address: &str) -> Json {
+    let nodes: Json = serde_json::from_str(&good(address, &["nodes", "--output", "json"])).expect("JSON");
+    assert_eq!(nodes.as_array().map(Vec::len), Some(1), "{nodes}");
+    nodes[0].clone()
+}
+
+#[test]
+fn nodes_are_listed_and_drained() {
+    let options = NodeOptions::default().arguments(["--name", "n1", "--label", "zone=a", "--label", "disk="]);
+    let node = TestNode::start(options).expect("a node");
+    // Of several addresses the first one counts that answers.
+    let address = &format!("127.0.0.1:1,{}", node.address());
+    let digest = {
+        good(address, &["deploy", "tasks", path(&fixture("acme_tasks")), "--nodes", "all"]);
+        let units: Json = serde_json::from_str(&good(address, &["ls", "--output", "json"])).unwrap();
+        assert_eq!(units[0]["holders"], serde_json::json!(["n1"]));
+        units[0]["digest"].clone()
+    };
+    let listed = only_node(address);
+    assert_eq!((&listed["name"], &listed["state"], &listed["direct"]), (&"n1".into(), &"alive".into(), &true.into()));
+    assert_eq!(listed["labels"], serde_json::json!({ "zone": "a", "disk": "" }));
+    assert_eq!(listed["held_units"], serde_json::json!([digest]));
+    assert_eq!((&listed["owns_catalogue"], &listed["local_code"]), (&true.into(), &Json::Null));
+    let table = good(address, &["nodes"]);
+    assert!(table.starts_with("NODE") && table.contains("disk=, zone=a") && table.contains("0/"), "{table}");
+
+    let echo = ["run", "tasks", "acme_tasks.values:echo", "7"];
+    assert_eq!(good(address, &[&echo[..], &["--label", "zone=a", "--key", "k", "--failover"]].concat()), "7");
+    let (code, complaint) = bad(address, &[&echo[..], &["--label", "zone=b"]].concat());
+    assert!(code != 0 && complaint.contains("zone"), "{complaint}");
+
+    let drained = good(address, &["node", "drain", "n1"]);
+    assert!(drained.starts_with("n1 takes no more tasks"), "{drained}");
+    assert_eq!(only_node(address)["state"], "draining");
+    assert_ne!(bad(address, &echo).0, 0);
+    assert_eq!(good(address, &["node", "drain", "n1", "--undo"]), "n1 is alive");
+    assert_eq!(good(address, &echo), "7");
+    let (code, complaint) = bad(address, &["node", "drain", "nobody"]);
+    assert_eq!(code, 3, "{complaint}");
+}
+
 #[test]
 fn standard_input_is_an_argument() {
     let node = TestNode::start(NodeOptions::default()).expect("a node");

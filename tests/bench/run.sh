@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints what this machine reaches: latency and throughput of empty tasks, cold code, the idle node.
+# Prints what this machine reaches: latency and throughput of empty tasks, cold code, the idle node, three nodes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/haulier/target}
@@ -17,5 +17,9 @@ printf '%s processors, Linux %s, %s\n' "$(nproc)" "$(uname -r)" "$(java -version
 jars=$java/client/target/haulier-client-0.1.0.jar:$java/api/target/haulier-api-0.1.0.jar
 mkdir "$work/classes"
 find "$work/sources" -name '*.java' >"$work/files"
-javac --release 17 -cp "$jars" -d "$work/classes" Bench.java @"$work/files"
+javac --release 17 -cp "$jars" -d "$work/classes" Bench.java ClusterBench.java @"$work/files"
 ../with_node.sh java -Xshare:auto -cp "$jars:$work/classes" Bench
+
+export HAULIER_NODES=3
+../with_node.sh "$python" cluster.py
+../with_node.sh java -Xshare:auto -cp "$jars:$work/classes" ClusterBench

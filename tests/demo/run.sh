@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows a node that runs code which it never had: from Java, from the shell, from Python, from Rust.
-# Starts a node of its own on a free loopback port and leaves nothing running.
+# Shows three nodes that run code which they never had: from Java, from the shell, from Python, from Rust.
+# Starts nodes of its own on free loopback ports and leaves nothing running.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/haulier/target}
@@ -8,7 +8,7 @@ export HAULIER_DIST=${HAULIER_DIST:-$CARGO_TARGET_DIR/dist}
 export HAULIER_VENV=${HAULIER_VENV:-$HOME/.cache/haulier/venv}
 export HAULIER_DEMO_PROCESSES=$(mktemp)
 trap 'rm -f "$HAULIER_DEMO_PROCESSES"' EXIT
-../with_node.sh ./steps.sh
+HAULIER_NODES=3 ../with_node.sh ./steps.sh
 while read -r process; do
     for _ in {1..50}; do [ -d "/proc/$process" ] && sleep 0.1 || break; done
     if [ -d "/proc/$process" ]; then

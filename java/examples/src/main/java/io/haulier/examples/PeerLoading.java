@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Future;
+import java.util.stream.Collectors;
 
 /**
  * Peer class loading: a node runs classes that it never had.
@@ -46,6 +47,8 @@ public final class PeerLoading {
         System.out.println("broadcast runnable: " + outcomes);
         Map<NodeId, Outcome<String>> versions = cluster.broadcast(() -> System.getProperty("java.version"));
         System.out.println("broadcast callable: " + versions);
+        String nodes = versions.keySet().stream().map(NodeId::name).sorted().collect(Collectors.joining(", "));
+        System.out.println("answers from all " + versions.size() + " nodes: " + nodes);
     }
 
     private static void callableWithResult(RemoteExecutor pool) throws Exception {

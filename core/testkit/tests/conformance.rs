@@ -9,7 +9,7 @@ use std::{
 
 use haulier::{Cluster, Error, ErrorKind, Value};
 use haulier_testkit::{
-    NodeOptions, TestNode,
+    NodeOptions, TestCluster, TestNode,
     cases::{arguments, cases, decode, flag, same, tables, text, texts},
     fixture,
 };
@@ -25,6 +25,17 @@ type Digests = BTreeMap<String, String>;
 async fn every_case_holds() {
     let node = TestNode::start(NodeOptions::default()).expect("a node");
     let cluster = haulier::connect(node.address()).await.expect("a connection");
+    all_cases(&cluster, || node.output()).await;
+}
+
+/// The client is connected to a node that does not own the catalogue.
+#[tokio::test]
+async fn every_case_holds_on_three_nodes() {
+    let nodes = TestCluster::start(3).await;
+    all_cases(&nodes.client(2).await, || nodes.to_string()).await;
+}
+
+async fn all_cases(cluster: &Cluster, log: impl FnOnce() -> String) {
     let without = std::env::var("HAULIER_WITHOUT").unwrap_or_default();
     let has = |feature: &&str| !without.split(' ').any(|other| other == *feature);
     let capabilities: BTreeSet<String> = FEATURES.into_iter().filter(has).map(str::to_owned).collect();
@@ -37,7 +48,7 @@ async fn every_case_holds() {
             println!("skipped, no {}: {}", missing.join(", "), text(&case, "name"));
             continue;
         }
-        match run(&cluster, &case).await {
+        match run(cluster, &case).await {
             Ok(()) => passed += 1,
             Err(problem) => {
                 failed += 1;
@@ -46,7 +57,7 @@ async fn every_case_holds() {
         }
     }
     println!("conformance: {passed} cases passed, {failed} failed, {skipped} skipped");
-    assert_eq!(failed, 0, "node log:\n{}", node.output());
+    assert_eq!(failed, 0, "node log:\n{}", log());
     assert!(passed >= 30, "only {passed} cases ran");
 }
 

@@ -189,6 +189,7 @@ impl State {
 /// Takes a submit; whatever happens, the session gets an answer.
 pub(crate) fn admit(node: &Arc<NodeCore>, session: &Arc<Session>, submit: v1::Submit) {
     let id = node.scheduler.next_run();
+    node.notice_sleep();
     if session.register(submit.task_id, id) != Registered::New {
         return;
     }
@@ -201,7 +202,7 @@ pub(crate) fn admit(node: &Arc<NodeCore>, session: &Arc<Session>, submit: v1::Su
     }
     let task_id = admission.submit.task_id;
     if let Err(error) = route(node, session, admission) {
-        refuse(node, session, task_id, error);
+        refuse(session, task_id, error);
     }
 }
 
@@ -425,7 +426,8 @@ fn build(session: &Arc<Session>, mut admission: Admission, placement: Arc<Placem
     })
 }
 
-fn refuse(node: &NodeCore, session: &Session, task_id: u64, error: Error) {
-    let outcome = v1::Outcome { node: node.name.clone(), error: Some(error.into()), ..Default::default() };
+/// No node takes the task: the answer is that of the whole task, also of a broadcast.
+fn refuse(session: &Session, task_id: u64, error: Error) {
+    let outcome = v1::Outcome { error: Some(error.into()), ..Default::default() };
     session.answer(task_id, v1::TaskState::Failed, outcome, None);
 }

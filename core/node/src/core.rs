@@ -63,6 +63,8 @@ pub(crate) struct NodeCore {
     /// Digests of the deployed units that are whole here.
     pub(crate) holdings: watch::Sender<HashSet<Digest>>,
     pub(crate) look_again: Arc<Notify>,
+    /// When this process was last seen to run, in milliseconds since its start.
+    pub(crate) awake: AtomicU64,
     pub(crate) started: Instant,
     pub(crate) temp: PathBuf,
     pub(crate) next_temp: AtomicU64,
@@ -86,6 +88,18 @@ impl NodeCore {
     /// Refuses a call that does not come from a member of the cluster.
     pub(crate) fn identify_peer(&self, metadata: &MetadataMap) -> Result<(), Status> {
         self.tokens.identify_peer(metadata).map_err(|error| status::from_error(&error))
+    }
+
+    /// A process that was stopped for a while may have missed deployments: what it remembers of them is forgotten, and
+    /// references resolve anew.
+    pub(crate) fn notice_sleep(&self) {
+        const ASLEEP_MS: u64 = 1000;
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let last = self.awake.swap(now, Ordering::Relaxed);
+        if now.saturating_sub(last) > ASLEEP_MS {
+            tracing::info!(milliseconds = now.saturating_sub(last), "the node did not run");
+            self.units_changed();
+        }
     }
 
     /// A member is lost, or has left: what it had goes elsewhere or fails.

@@ -30,13 +30,15 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// How long a task would wait there, about.
+    /// How long a task would wait there, about. Where it would wait at all counts for more than any way: how long the
+    /// tasks ahead will take is only a guess.
     fn wait(&self) -> f64 {
         let slots = f64::from(self.registration.slots.max(1));
         let average = if self.average_us == 0 { UNKNOWN_US } else { self.average_us };
         let ahead = (f64::from(self.tasks) + 1.0 - slots).max(0.0);
         let distance = if matches!(self.place, Place::Here) { 0.0 } else { PASS_ON_US };
-        distance + ahead * average as f64 / slots
+        let busy = if ahead > 0.0 { 2.0 * PASS_ON_US } else { 0.0 };
+        distance + busy + ahead * average as f64 / slots
     }
 }
 
@@ -80,10 +82,19 @@ fn labels(submit: &v1::Submit) -> Option<&HashMap<String, String>> {
 }
 
 fn named(node: &NodeCore, name: &str) -> Result<Place> {
+    let draining = || {
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "run a task",
+            format!("the node '{name}' is draining: it takes nothing new"),
+        )
+        .hint(format!("choose another node, or: haulier node drain {name} --undo")))
+    };
     if name == node.name {
-        return Ok(Place::Here);
+        return if node.members.is_draining() { draining() } else { Ok(Place::Here) };
     }
     match node.members.get(name) {
+        Some(peer) if peer.is_heard() && peer.registration().draining => draining(),
         Some(peer) if peer.is_heard() => Ok(Place::There(peer)),
         Some(_) => Err(Error::new(ErrorKind::Unavailable, "run a task", format!("the node '{name}' is lost"))
             .hint("haulier nodes; choose another node, or submit again when it is back")),
@@ -165,15 +176,15 @@ mod tests {
     }
 
     #[test]
-    fn a_task_waits_here_rather_than_travel_for_less() {
-        let candidate = |place: Place, tasks, average_us| Candidate {
-            place,
+    fn a_free_slot_is_better_than_a_short_queue() {
+        let candidate = |tasks, average_us| Candidate {
+            place: Place::Here,
             registration: Registration { slots: 2, ..Registration::default() },
             tasks,
             average_us,
         };
-        assert_eq!(candidate(Place::Here, 1, 0).wait(), 0.0, "a slot is free");
-        assert!(candidate(Place::Here, 20, 10).wait() < PASS_ON_US, "short tasks do not travel");
-        assert!(candidate(Place::Here, 2, 0).wait() > PASS_ON_US, "long ones do");
+        assert_eq!(candidate(1, 0).wait(), 0.0, "a slot is free");
+        assert!(candidate(2, 10).wait() > PASS_ON_US, "a free slot elsewhere is better");
+        assert!(candidate(100, 10).wait() < candidate(3, 0).wait(), "many short tasks are less than some long ones");
     }
 }

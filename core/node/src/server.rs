@@ -5,7 +5,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Weak, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -125,8 +125,20 @@ pub(crate) async fn start(options: NodeBuilder) -> Result<Node> {
     tokio::spawn(
         stop.clone().run_until_cancelled_owned(holdings::follow(Arc::downgrade(&core), core.catalogue.shared())),
     );
+    tokio::spawn(stop.clone().run_until_cancelled_owned(stay_awake(Arc::downgrade(&core))));
     tracing::info!(node = core.name, %address, "serving");
     Ok(Node { core, address, stop, serving })
+}
+
+/// Notes again and again that the process runs.
+async fn stay_awake(node: Weak<NodeCore>) {
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(node) = node.upgrade() else { return };
+        node.notice_sleep();
+    }
 }
 
 async fn build(
@@ -181,6 +193,7 @@ async fn build(
         fetches: Fetches::default(),
         holdings: watch::Sender::new(HashSet::new()),
         look_again: Arc::default(),
+        awake: AtomicU64::new(0),
         started: Instant::now(),
         temp,
         next_temp: AtomicU64::new(1),

@@ -29,7 +29,9 @@ async fn results_survive_broken_connections() {
 
 #[tokio::test]
 async fn a_connection_that_stays_broken_ends_the_session() {
-    let node = TestNode::start(NodeOptions::default()).expect("a node");
+    // Where nobody listens, so that the client finds no way around the proxy.
+    let hidden = NodeOptions::default().arguments(["--advertise", "127.0.0.1:1"]);
+    let node = TestNode::start(hidden).expect("a node");
     let proxy = Proxy::start(node.address()).unwrap();
     let options = ConnectOptions::new(proxy.address()).resume_window(Duration::from_secs(1));
     let cluster = options.connect().await.expect("a connection");

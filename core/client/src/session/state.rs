@@ -246,7 +246,7 @@ impl State {
                 received.downloads.push(Download { task: task_id, sequence, epoch: self.epoch, outcomes });
             }
         } else if let Some(pending) = self.tasks.remove(&task_id) {
-            let result = Ok(outcomes.into_iter().map(task::outcome).collect());
+            let result = task::result(outcomes);
             received.finished.push(Finished { completion: pending.completion, result });
         }
         self.acks.received(sequence, now);

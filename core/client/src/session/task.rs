@@ -100,6 +100,17 @@ pub(crate) fn submit(submission: Submission) -> (v1::Submit, Bytes) {
     (message, submission.payload)
 }
 
+/// What became of a task: what the nodes answered, or why no node has had it.
+pub(crate) fn result(mut outcomes: Vec<v1::Outcome>) -> Result<Vec<NodeOutcome>> {
+    if let [v1::Outcome { node, error, .. }] = outcomes.as_mut_slice()
+        && node.is_empty()
+        && let Some(error) = error.take()
+    {
+        return Err(error.into());
+    }
+    Ok(outcomes.into_iter().map(outcome).collect())
+}
+
 /// What a node answered, in the words of the client.
 pub(crate) fn outcome(outcome: v1::Outcome) -> NodeOutcome {
     let codec = Codec::try_from(outcome.codec());

@@ -3685,6 +3685,7 @@ pub struct ConnectRequest {
 /// What one node answered.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Outcome {
+    /// Empty: no node has had the task; the error is that of the whole submit.
     #[prost(string, tag = "1")]
     pub node: ::prost::alloc::string::String,
     #[prost(enumeration = "Codec", tag = "2")]

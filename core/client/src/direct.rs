@@ -299,7 +299,7 @@ fn may_go(submission: &Submission, mode: DeploymentMode) -> bool {
 }
 
 fn is_loss(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::SessionLost | ErrorKind::Unavailable | ErrorKind::Closed)
+    matches!(kind, ErrorKind::SessionLost | ErrorKind::Closed)
 }
 
 /// As the client's own node would say it.

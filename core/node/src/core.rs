@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -63,6 +63,8 @@ pub(crate) struct NodeCore {
     /// Digests of the deployed units that are whole here.
     pub(crate) holdings: watch::Sender<HashSet<Digest>>,
     pub(crate) look_again: Arc<Notify>,
+    /// Tasks that were admitted and wait for their class path.
+    pub(crate) arriving: AtomicU32,
     /// When this process was last seen to run, in milliseconds since its start.
     pub(crate) awake: AtomicU64,
     pub(crate) started: Instant,
@@ -88,6 +90,19 @@ impl NodeCore {
     /// Refuses a call that does not come from a member of the cluster.
     pub(crate) fn identify_peer(&self, metadata: &MetadataMap) -> Result<(), Status> {
         self.tokens.identify_peer(metadata).map_err(|error| status::from_error(&error))
+    }
+
+    /// Tasks that wait or run here, or soon will.
+    pub(crate) fn load(&self) -> u32 {
+        let (queued, executing) = self.scheduler.load();
+        queued.saturating_add(executing).saturating_add(self.arriving.load(Ordering::Relaxed))
+    }
+
+    /// Tasks here that `peer` has passed on.
+    pub(crate) fn tasks_of(&self, peer: &str) -> u32 {
+        let sessions = self.sessions.lock();
+        let of_peer = sessions.values().filter(|session| session.origin.as_deref() == Some(peer));
+        of_peer.map(|session| session.open_tasks()).sum()
     }
 
     /// A process that was stopped for a while may have missed deployments: what it remembers of them is forgotten, and

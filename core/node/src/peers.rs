@@ -39,7 +39,7 @@ impl PeerService for Peers {
     async fn report(&self, request: Request<v1::ReportRequest>) -> Result<Response<Self::ReportStream>, Status> {
         self.0.identify_peer(request.metadata())?;
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(report(Arc::downgrade(&self.0), sender));
+        tokio::spawn(report(Arc::downgrade(&self.0), request.into_inner().node, sender));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -74,11 +74,11 @@ fn check_version(request: &v1::JoinRequest) -> Result<()> {
 }
 
 /// Says how this node is: now, when units come or go, and at least every half second.
-async fn report(node: Weak<NodeCore>, sender: mpsc::Sender<Result<v1::ReportResponse, Status>>) {
+async fn report(node: Weak<NodeCore>, listener: String, sender: mpsc::Sender<Result<v1::ReportResponse, Status>>) {
     let Some(mut changes) = node.upgrade().map(|node| node.holdings.subscribe()) else { return };
     let mut told = HashSet::new();
     loop {
-        let Some(report) = node.upgrade().map(|node| current(&node, &mut told)) else { return };
+        let Some(report) = node.upgrade().map(|node| current(&node, &listener, &mut told)) else { return };
         if sender.send(Ok(report)).await.is_err() {
             return;
         }
@@ -90,16 +90,15 @@ async fn report(node: Weak<NodeCore>, sender: mpsc::Sender<Result<v1::ReportResp
     }
 }
 
-fn current(node: &NodeCore, told: &mut HashSet<Digest>) -> v1::ReportResponse {
+fn current(node: &NodeCore, listener: &str, told: &mut HashSet<Digest>) -> v1::ReportResponse {
     let held: HashSet<Digest> = node.holdings.borrow().iter().copied().collect();
     let concatenate =
         |digests: Vec<&Digest>| digests.into_iter().flat_map(Digest::as_bytes).copied().collect::<Vec<u8>>().into();
-    let (queued, executing) = node.scheduler.load();
     let report = v1::ReportResponse {
         node: node.name.clone(),
         incarnation: node.members.own().incarnation,
-        queued,
-        executing,
+        // What the listener has passed on, it knows itself, and better.
+        tasks: node.load().saturating_sub(node.tasks_of(listener)),
         average_task_us: node.scheduler.average().as_micros().try_into().unwrap_or(u64::MAX),
         units_held: concatenate(held.difference(told).collect()),
         units_dropped: concatenate(told.difference(&held).collect()),

@@ -109,11 +109,10 @@ fn named(node: &NodeCore, name: &str) -> Result<Place> {
 
 /// The nodes that take tasks with these labels and in this language, this one first.
 fn candidates(node: &NodeCore, labels: Option<&HashMap<String, String>>, language: Option<Language>) -> Vec<Candidate> {
-    let (queued, executing) = node.scheduler.load();
     let here = Candidate {
         place: Place::Here,
         registration: node.members.own(),
-        tasks: queued.saturating_add(executing),
+        tasks: node.load(),
         average_us: node.scheduler.average().as_micros().try_into().unwrap_or(u64::MAX),
     };
     let peers = node.members.heard().into_iter().map(|peer| {

@@ -5,7 +5,10 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Weak, atomic::AtomicU64},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, AtomicU64},
+    },
     time::{Duration, Instant},
 };
 
@@ -193,6 +196,7 @@ async fn build(
         fetches: Fetches::default(),
         holdings: watch::Sender::new(HashSet::new()),
         look_again: Arc::default(),
+        arriving: AtomicU32::new(0),
         awake: AtomicU64::new(0),
         started: Instant::now(),
         temp,

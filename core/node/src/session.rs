@@ -134,6 +134,11 @@ impl Session {
         Registered::New
     }
 
+    /// Tasks that are not answered.
+    pub(crate) fn open_tasks(&self) -> u32 {
+        u32::try_from(self.state.lock().tasks.len()).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn run_of(&self, task_id: u64) -> Option<u64> {
         self.state.lock().tasks.get(&task_id).copied()
     }

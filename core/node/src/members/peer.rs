@@ -77,9 +77,7 @@ impl Peer {
 
     /// Takes a report; whether units have come or gone.
     pub(super) fn take(&self, report: &v1::ReportResponse) -> bool {
-        let total = report.queued.saturating_add(report.executing);
-        let own = self.outstanding.load(Ordering::Relaxed);
-        self.others.store(total.saturating_sub(own), Ordering::Relaxed);
+        self.others.store(report.tasks, Ordering::Relaxed);
         self.average_us.store(report.average_task_us, Ordering::Relaxed);
         let (held, dropped) = (Digest::split(&report.units_held), Digest::split(&report.units_dropped));
         let (held, dropped) = (held.unwrap_or_default(), dropped.unwrap_or_default());

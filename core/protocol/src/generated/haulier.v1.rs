@@ -3007,11 +3007,10 @@ pub struct ReportResponse {
     pub node: ::prost::alloc::string::String,
     #[prost(uint64, tag = "2")]
     pub incarnation: u64,
-    /// Tasks that wait and that run, and what one has taken lately, in microseconds (0: not known).
+    /// Tasks that wait or run, without those that the listener has passed on; and what one has taken lately, in
+    /// microseconds (0: not known).
     #[prost(uint32, tag = "3")]
-    pub queued: u32,
-    #[prost(uint32, tag = "4")]
-    pub executing: u32,
+    pub tasks: u32,
     #[prost(uint64, tag = "5")]
     pub average_task_us: u64,
     /// Digests of units that have become whole, 32 bytes each, concatenated; and of those that no longer are.

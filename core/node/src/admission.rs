@@ -292,9 +292,9 @@ fn admit_here(node: &Arc<NodeCore>, session: &Arc<Session>, admission: Admission
     let code_is_here = session.code.is_complete(submit.offer_id);
     match session.placements.enter(admission, code_is_here) {
         Entrance::Placed(admission, placement) => schedule(node, session, admission, placement),
-        Entrance::Waits(None) => drop(node.arriving.fetch_add(1, Ordering::Relaxed)),
+        Entrance::Waits(None) => drop(node.pulse.arriving.fetch_add(1, Ordering::Relaxed)),
         Entrance::Waits(Some(key)) => {
-            node.arriving.fetch_add(1, Ordering::Relaxed);
+            node.pulse.arriving.fetch_add(1, Ordering::Relaxed);
             let (node, session) = (node.clone(), session.clone());
             tokio::spawn(async move {
                 while let Some(admission) = session.placements.next(&key) {
@@ -302,7 +302,7 @@ fn admit_here(node: &Arc<NodeCore>, session: &Arc<Session>, admission: Admission
                         Ok(placement) => schedule(&node, &session, admission, placement),
                         Err(error) => admission.fail(&node, &session, error),
                     }
-                    node.arriving.fetch_sub(1, Ordering::Relaxed);
+                    node.pulse.arriving.fetch_sub(1, Ordering::Relaxed);
                     tokio::task::coop::consume_budget().await;
                 }
             });

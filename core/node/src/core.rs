@@ -63,15 +63,21 @@ pub(crate) struct NodeCore {
     /// Digests of the deployed units that are whole here.
     pub(crate) holdings: watch::Sender<HashSet<Digest>>,
     pub(crate) look_again: Arc<Notify>,
-    /// Tasks that were admitted and wait for their class path.
-    pub(crate) arriving: AtomicU32,
-    /// When this process was last seen to run, in milliseconds since its start.
-    pub(crate) awake: AtomicU64,
+    pub(crate) pulse: Pulse,
     pub(crate) started: Instant,
     pub(crate) temp: PathBuf,
     pub(crate) next_temp: AtomicU64,
     pub(crate) tokens: Tokens,
     pub(crate) sessions: Mutex<HashMap<Bytes, Arc<Session>>>,
+}
+
+/// Numbers that every submit looks at.
+#[derive(Default)]
+pub(crate) struct Pulse {
+    /// Tasks that were admitted and wait for their class path.
+    pub(crate) arriving: AtomicU32,
+    /// When this process was last seen to run, in milliseconds since its start.
+    awake: AtomicU64,
 }
 
 /// Starts a worker of the client's language, so that its first task finds one.
@@ -95,7 +101,7 @@ impl NodeCore {
     /// Tasks that wait or run here, or soon will.
     pub(crate) fn load(&self) -> u32 {
         let (queued, executing) = self.scheduler.load();
-        queued.saturating_add(executing).saturating_add(self.arriving.load(Ordering::Relaxed))
+        queued.saturating_add(executing).saturating_add(self.pulse.arriving.load(Ordering::Relaxed))
     }
 
     /// Tasks here that `peer` has passed on.
@@ -110,7 +116,7 @@ impl NodeCore {
     pub(crate) fn notice_sleep(&self) {
         const ASLEEP_MS: u64 = 1000;
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let last = self.awake.swap(now, Ordering::Relaxed);
+        let last = self.pulse.awake.swap(now, Ordering::Relaxed);
         if now.saturating_sub(last) > ASLEEP_MS {
             tracing::info!(milliseconds = now.saturating_sub(last), "the node did not run");
             self.units_changed();

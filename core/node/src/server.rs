@@ -5,10 +5,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU32, AtomicU64},
-    },
+    sync::{Arc, Weak, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -38,7 +35,7 @@ use crate::{
     cluster::Cluster,
     content::Fetches,
     control::Tasks,
-    core::NodeCore,
+    core::{NodeCore, Pulse},
     deployments::Deployments,
     holdings, housekeeping,
     local_code::LocalCode,
@@ -149,11 +146,7 @@ async fn build(
     data_dir: &Path,
     address: SocketAddr,
 ) -> Result<(Arc<NodeCore>, mpsc::UnboundedReceiver<UnitRecord>)> {
-    let open = |error: io::Error| {
-        Error::new(ErrorKind::Unavailable, "start a node", format!("cannot use {}: {error}", data_dir.display()))
-            .hint("choose a folder that can be written: haulier node --data-dir DIR")
-            .with_source(error)
-    };
+    let open = |error| cannot_use(data_dir, error);
     private_folder(data_dir).map_err(open)?;
     let data_dir = data_dir.canonicalize().map_err(open)?;
     let dialer = Dialer::new(options.cluster_token.clone(), options.tls_ca.clone())?;
@@ -196,8 +189,7 @@ async fn build(
         fetches: Fetches::default(),
         holdings: watch::Sender::new(HashSet::new()),
         look_again: Arc::default(),
-        arriving: AtomicU32::new(0),
-        awake: AtomicU64::new(0),
+        pulse: Pulse::default(),
         started: Instant::now(),
         temp,
         next_temp: AtomicU64::new(1),
@@ -205,6 +197,12 @@ async fn build(
         sessions: Mutex::default(),
     });
     Ok((core, released))
+}
+
+fn cannot_use(data_dir: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "start a node", format!("cannot use {}: {error}", data_dir.display()))
+        .hint("choose a folder that can be written: haulier node --data-dir DIR")
+        .with_source(error)
 }
 
 /// A member leaves the records of undeployed units to the catalogue's owner.

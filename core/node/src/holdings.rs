@@ -130,12 +130,13 @@ pub(crate) async fn follow(node: Weak<NodeCore>, catalogue: Arc<dyn Catalogue>) 
 }
 
 async fn follow_once(node: &Weak<NodeCore>, catalogue: &dyn Catalogue, permits: &Arc<Semaphore>) -> Result<()> {
+    let Some(core) = node.upgrade() else { return Ok(()) };
+    // Before the first look, so that nothing is missed which is said meanwhile.
+    let (mut reports, again) = (core.members.watch_holdings(), core.look_again.clone());
+    drop(core);
     let revision = catalogue.list(PREFIX).await?.revision;
     look(node, None, permits).await?;
     let mut watch = catalogue.watch(PREFIX, revision).await?;
-    let Some(core) = node.upgrade() else { return Ok(()) };
-    let (mut reports, again) = (core.members.watch_holdings(), core.look_again.clone());
-    drop(core);
     loop {
         tokio::select! {
             events = watch.next() => {

@@ -129,7 +129,7 @@ test-install:
 ## Show ----------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo bench soak clean
-demo: build  ## Shows peer loading and units from Java, Python and Rust on one node.
+demo: build  ## Shows peer loading and units from Java, Python and Rust on three nodes.
 	$(call say,The demo)
 	tests/demo/run.sh
 
@@ -137,9 +137,10 @@ bench: build  ## Prints latency, throughput, cold code and idle figures of this 
 	$(call say,The benchmark)
 	tests/bench/run.sh
 
-soak: build  ## Repeats the tests of crashes and broken connections for longer.
+soak: build  ## Repeats the tests of crashes, broken connections and lost nodes for longer.
 	$(call say,The soak)
-	HAULIER_SOAK=1 cargo test --locked --workspace --test restart --test resume --test code_identity
+	HAULIER_SOAK=1 cargo test --locked --workspace --test restart --test resume --test code_identity \
+	    --test cluster_code --test cluster_death --test cluster_away
 
 clean:  ## Removes what was built and installed.
 	rm -rf $(CARGO_TARGET_DIR) $(VENV)

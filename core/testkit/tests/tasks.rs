@@ -143,3 +143,16 @@ fn kill(process_id: i64) {
     let process = i32::try_from(process_id).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
     rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("a running process");
 }
+
+#[tokio::test]
+async fn the_nodes_own_code_is_found_after_the_tasks() {
+    let own = fixture("acme_tasks").display().to_string();
+    let node = TestNode::start(NodeOptions::default().arguments(["--local-code", own.as_str()])).expect("a node");
+    let cluster = haulier::connect(node.address()).await.expect("a connection");
+    let single = cluster.deploy("single", "1.0.0").source(fixture("acme_single.py"));
+    let unit = single.send().await.expect("a unit that does not have the module");
+    let echo = cluster.task(&unit, "acme_tasks.values:echo").timeout(DEADLINE);
+    assert_eq!(echo.call::<i64>(7).await.expect("the module of the node"), 7);
+    let nodes = cluster.nodes().await.expect("the node");
+    assert!(nodes[0].local_code.is_some(), "{nodes:?}");
+}

@@ -137,7 +137,7 @@ impl Deploy {
             name: self.name,
             version: self.version,
             replace: self.replace,
-            roots: content.manifest.roots.iter().flat_map(Digest::as_bytes).copied().collect::<Vec<u8>>().into(),
+            roots: Digest::concatenate(&content.manifest.roots).into(),
             sources: content.roots.iter().map(|root| root.name.clone()).collect(),
             nodes: self.nodes,
         };

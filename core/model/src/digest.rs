@@ -33,6 +33,18 @@ impl Digest {
         })
     }
 
+    /// The bytes of digests one after the other; [`Digest::split`] reads them.
+    ///
+    /// ```
+    /// use haulier_model::Digest;
+    ///
+    /// let digests = [Digest::of(b"a"), Digest::of(b"b")];
+    /// assert_eq!(Digest::split(&Digest::concatenate(&digests)).unwrap(), digests);
+    /// ```
+    pub fn concatenate<'a>(digests: impl IntoIterator<Item = &'a Self>) -> Vec<u8> {
+        digests.into_iter().flat_map(Self::as_bytes).copied().collect()
+    }
+
     /// Splits digests that travel concatenated; `InvalidArgument` if the length is no multiple of 32.
     pub fn split(bytes: &[u8]) -> Result<Vec<Self>, Error> {
         let (chunks, rest) = bytes.as_chunks::<32>();

@@ -252,7 +252,7 @@ impl ClassPaths {
         let (true, Some(snapshot)) = (root.peer, class_path.snapshot()) else {
             return Err(Error::internal("load code", format!("content of {} is missing in the store", root.label)));
         };
-        let key = Digest::of(&missing.iter().flat_map(Digest::as_bytes).copied().collect::<Vec<u8>>());
+        let key = Digest::of(&Digest::concatenate(&missing));
         let shared = {
             let mut fetching = class_path.fetching.lock();
             if let Some(running) = fetching.get(&key) {

@@ -104,7 +104,7 @@ async fn this_node(node: &NodeCore) -> v1::Node {
         executing,
         uptime_seconds: node.started.elapsed().as_secs(),
         code_round_trips: node.class_paths.code_round_trips.load(Ordering::Relaxed),
-        held_units: concatenate(&held),
+        held_units: Digest::concatenate(&held).into(),
         ..described(&node.members.own(), true)
     }
 }
@@ -119,7 +119,10 @@ async fn ask(peer: &Peer) -> v1::Node {
     {
         return node;
     }
-    v1::Node { held_units: concatenate(&peer.held()), ..described(&peer.registration(), peer.is_heard()) }
+    v1::Node {
+        held_units: Digest::concatenate(&peer.held()).into(),
+        ..described(&peer.registration(), peer.is_heard())
+    }
 }
 
 fn known_nodes(node: &NodeCore) -> Vec<v1::Node> {
@@ -144,11 +147,11 @@ fn described(registration: &Registration, heard: bool) -> v1::Node {
         labels: registration.labels.clone().into_iter().collect::<HashMap<_, _>>(),
         slots: u32::from(registration.slots),
         owns_catalogue: registration.owns_catalogue,
-        local_code: registration.local_code.parse::<Digest>().map(|digest| concatenate(&[digest])).unwrap_or_default(),
+        local_code: registration
+            .local_code
+            .parse::<Digest>()
+            .map(|digest| Digest::concatenate(&[digest]).into())
+            .unwrap_or_default(),
         ..v1::Node::default()
     }
-}
-
-fn concatenate(digests: &[Digest]) -> bytes::Bytes {
-    digests.iter().flat_map(Digest::as_bytes).copied().collect::<Vec<u8>>().into()
 }

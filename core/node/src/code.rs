@@ -24,7 +24,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// What another node is told of it.
     pub(crate) fn announcement(&self) -> v1::SnapshotManifest {
-        let roots: Vec<u8> = self.manifest.roots.iter().flat_map(Digest::as_bytes).copied().collect();
+        let roots = Digest::concatenate(&self.manifest.roots);
         v1::SnapshotManifest { roots: roots.into(), names: self.names.clone() }
     }
 
@@ -131,7 +131,7 @@ impl SessionCode {
 pub(crate) async fn fetch(session: &Session, snapshot: Digest, digests: &[Digest], limit: Duration) -> Result<()> {
     let operation = "fetch code from the client";
     let (request_id, answer) = session.code.request();
-    let digests: Vec<u8> = digests.iter().flat_map(Digest::as_bytes).copied().collect();
+    let digests = Digest::concatenate(digests);
     session.ask_for_code(v1::CodeRequest {
         request_id,
         snapshot: bytes::Bytes::copy_from_slice(snapshot.as_bytes()),

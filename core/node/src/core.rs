@@ -177,8 +177,10 @@ impl NodeCore {
         if self.sessions.lock().remove(&session.token).is_none() {
             return;
         }
+        let runs = session.end(reason);
+        // After its end, so that a task that is passed on meanwhile is seen by one of both.
         self.relays.end_session(session);
-        for run in session.end(reason) {
+        for run in runs {
             if !self.scheduler.stop_early(run) {
                 self.scheduler.stop(run, StopReason::SessionEnded, false);
             }

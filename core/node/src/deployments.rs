@@ -124,6 +124,7 @@ async fn deploy(
             "there must be sources, one name for each root",
         )));
     }
+    check_nodes(node, &start.nodes).map_err(in_operation)?;
     need(answers, node.store.missing(manifest.roots.iter().copied())).await?;
     receive_pack(node, incoming, &operation).await?;
     let roots = node.store.roots(&manifest).map_err(in_operation)?;
@@ -157,6 +158,19 @@ async fn deploy(
     // The unit is there even if the client has gone.
     let _ = answers.send(Ok(response)).await;
     Ok(())
+}
+
+/// Refuses names of nodes that the cluster does not have. One that is lost is a node all the same.
+fn check_nodes(node: &NodeCore, wanted: &str) -> Result<()> {
+    if matches!(wanted, "" | "one" | "majority" | "all") {
+        return Ok(());
+    }
+    let known = |name: &str| name == node.name || node.members.get(name).is_some();
+    match wanted.split(',').map(str::trim).find(|name| !known(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::new(ErrorKind::NotFound, "", format!("the cluster has no node '{name}'"))
+            .hint("--nodes one, majority, all, or names of nodes: haulier nodes")),
+    }
 }
 
 /// How long a deploy waits for other nodes.
@@ -197,7 +211,7 @@ async fn next(incoming: &mut Streaming<v1::DeployRequest>, operation: &str) -> R
 }
 
 async fn need(answers: &Answers, missing: Vec<Digest>) -> Result<()> {
-    let digests: Vec<u8> = missing.iter().flat_map(Digest::as_bytes).copied().collect();
+    let digests = Digest::concatenate(&missing);
     let need = deploy_response::Message::Need(v1::CodeNeed { digests: digests.into() });
     answers
         .send(Ok(v1::DeployResponse { message: Some(need) }))

@@ -31,6 +31,7 @@ mod modules;
 mod options;
 mod payloads;
 mod peers;
+mod placements;
 mod pool;
 mod relays;
 mod results;

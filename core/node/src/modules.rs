@@ -144,7 +144,7 @@ async fn receive_offer(
         }
         let entries = Digest::split(&offer.entries)?;
         let missing = node.store.missing(roots.into_iter().chain(entries));
-        let digests: Vec<u8> = missing.iter().flat_map(Digest::as_bytes).copied().collect();
+        let digests = Digest::concatenate(&missing);
         let need = send_code_response::Message::Need(v1::CodeNeed { digests: digests.into() });
         node.class_paths.code_round_trips.fetch_add(1, Ordering::Relaxed);
         answer(answers, need).await?;

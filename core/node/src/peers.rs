@@ -32,7 +32,6 @@ impl PeerService for Peers {
         check_version(&request).map_err(|error| status::from_error(&error))?;
         Ok(Response::new(v1::JoinResponse {
             catalogue: self.0.catalogue.address().unwrap_or_else(|| self.0.address.clone()),
-            cluster_id: bytes::Bytes::new(),
         }))
     }
 
@@ -92,16 +91,14 @@ async fn report(node: Weak<NodeCore>, listener: String, sender: mpsc::Sender<Res
 
 fn current(node: &NodeCore, listener: &str, told: &mut HashSet<Digest>) -> v1::ReportResponse {
     let held: HashSet<Digest> = node.holdings.borrow().iter().copied().collect();
-    let concatenate =
-        |digests: Vec<&Digest>| digests.into_iter().flat_map(Digest::as_bytes).copied().collect::<Vec<u8>>().into();
     let report = v1::ReportResponse {
         node: node.name.clone(),
         incarnation: node.members.own().incarnation,
         // What the listener has passed on, it knows itself, and better.
         tasks: node.load().saturating_sub(node.tasks_of(listener)),
         average_task_us: node.scheduler.average().as_micros().try_into().unwrap_or(u64::MAX),
-        units_held: concatenate(held.difference(told).collect()),
-        units_dropped: concatenate(told.difference(&held).collect()),
+        units_held: Digest::concatenate(held.difference(told)).into(),
+        units_dropped: Digest::concatenate(told.difference(&held)).into(),
     };
     *told = held;
     report

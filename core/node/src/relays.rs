@@ -6,7 +6,11 @@
 mod code;
 mod link;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use haulier::{NodeOutcome, TaskId};
@@ -16,8 +20,14 @@ use parking_lot::Mutex;
 
 use self::link::Link;
 use crate::{
-    admission, broadcast::Reply, core::NodeCore, members::Peer, payloads::StoredPayload, run::Payload,
-    server::INLINE_LIMIT, session::Session,
+    admission,
+    broadcast::Reply,
+    core::NodeCore,
+    members::Peer,
+    payloads::StoredPayload,
+    run::{self, Payload},
+    server::INLINE_LIMIT,
+    session::Session,
 };
 
 /// How often a task may move on to another node.
@@ -49,7 +59,7 @@ type Key = (u64, String);
 /// All tasks that are with other nodes, and the links to them.
 #[derive(Default)]
 pub(crate) struct Relays {
-    running: Mutex<HashMap<Key, Running>>,
+    running: Mutex<BTreeMap<Key, Running>>,
     links: Mutex<HashMap<(Bytes, String), Arc<Link>>>,
 }
 
@@ -63,9 +73,17 @@ impl Relays {
             links.entry((task.session.token.clone(), name.clone())).or_insert_with(open).clone()
         };
         peer.sent();
-        let running = Running { task: task.clone(), peer, remote: None, link: link.clone() };
-        self.running.lock().insert((task.id, name), running);
-        link.send(task);
+        let running = Running { task: task.clone(), peer: peer.clone(), remote: None, link: link.clone() };
+        self.running.lock().insert((task.id, name.clone()), running);
+        link.send(task.clone());
+        // Both may have happened before the task was in the list, and then nobody else ends it.
+        if peer.gone.is_cancelled() {
+            let gone = Error::new(ErrorKind::Unavailable, "", "it has left the cluster");
+            self.ended(node, task.id, &name, Err(gone), false);
+        }
+        if task.session.is_ended() {
+            self.end_session(&task.session);
+        }
     }
 
     /// Passes a cancel on; `false` if the task is not with another node.
@@ -73,7 +91,7 @@ impl Relays {
         let mut waiting = Vec::new();
         let sent: Vec<(Arc<Link>, TaskId)> = {
             let mut running = self.running.lock();
-            let keys: Vec<Key> = running.keys().filter(|(of, _)| *of == id).cloned().collect();
+            let keys: Vec<Key> = parts(&running, id).cloned().collect();
             let mut sent = Vec::new();
             for key in keys {
                 match running.get(&key).and_then(|running| Some((running.link.clone(), running.remote?))) {
@@ -114,6 +132,14 @@ impl Relays {
             Ok(outcomes) => outcomes.into_iter().for_each(|outcome| task.answer(outcome)),
             Err(error) if is_loss(error.kind()) => move_on(node, task, &peer.name(), error.message(), delivered),
             Err(error) => task.fail(&peer.name(), error),
+        }
+    }
+
+    /// A task that cannot be passed on to any node fails.
+    fn refused(&self, id: u64, peer: &str, error: Error) {
+        if let Some(Running { task, peer, .. }) = self.running.lock().remove(&(id, peer.to_owned())) {
+            peer.answered();
+            task.fail(&peer.name(), error);
         }
     }
 
@@ -167,8 +193,13 @@ impl Relays {
 
     /// Tasks that are with other nodes.
     pub(crate) fn has(&self, id: u64) -> bool {
-        self.running.lock().keys().any(|(of, _)| *of == id)
+        parts(&self.running.lock(), id).next().is_some()
     }
+}
+
+/// The keys of a task: one, or one for each node of a broadcast.
+fn parts(running: &BTreeMap<Key, Running>, id: u64) -> impl Iterator<Item = &Key> {
+    running.range((id, String::new())..).map(|(key, _)| key).take_while(move |(of, _)| *of == id)
 }
 
 fn is_loss(kind: ErrorKind) -> bool {
@@ -193,10 +224,7 @@ fn move_on(node: &Arc<NodeCore>, task: Arc<Passed>, peer: &str, reason: &str, de
 
 impl Passed {
     fn operation(&self) -> String {
-        match self.submit.entry_point.as_str() {
-            "" => "run a task".to_owned(),
-            name => format!("run {name}"),
-        }
+        run::operation(&self.submit.units, &self.submit.entry_point)
     }
 
     fn is_late(&self) -> bool {

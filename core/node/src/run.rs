@@ -52,12 +52,7 @@ pub(crate) struct Run {
 impl Run {
     /// What is being done, for messages: "run pricing:1.2.0 com.acme.Price".
     pub(crate) fn operation(&self) -> String {
-        match (self.units.is_empty(), self.entry_point.is_empty()) {
-            (true, true) => "run a task".to_owned(),
-            (true, false) => format!("run {}", self.entry_point),
-            (false, true) => format!("run a task with {}", self.units.join(", ")),
-            (false, false) => format!("run {} {}", self.units.join(" "), self.entry_point),
-        }
+        operation(&self.units, &self.entry_point)
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
@@ -78,6 +73,16 @@ impl Run {
 
     pub(crate) fn class_path(&self) -> Digest {
         self.placement.class_path.digest
+    }
+}
+
+/// What is being done with a task, for messages.
+pub(crate) fn operation(units: &[String], entry_point: &str) -> String {
+    match (units.is_empty(), entry_point.is_empty()) {
+        (true, true) => "run a task".to_owned(),
+        (true, false) => format!("run {entry_point}"),
+        (false, true) => format!("run a task with {}", units.join(", ")),
+        (false, false) => format!("run {} {entry_point}", units.join(" ")),
     }
 }
 

@@ -296,9 +296,9 @@ impl Scheduler {
         !state.runs.contains_key(&id) && state.stopped_early.insert(id)
     }
 
-    /// Whether a task was stopped before it came here; asked once.
-    pub(crate) fn was_stopped_early(&self, id: u64) -> bool {
-        self.state.lock().stopped_early.remove(&id)
+    /// A task that was stopped early will not come here.
+    pub(crate) fn forget_stopped_early(&self, id: u64) {
+        self.state.lock().stopped_early.remove(&id);
     }
 
     /// Stops a task: at once if it waits, else by cancel, and in the end by killing its worker.

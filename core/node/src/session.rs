@@ -15,7 +15,7 @@ use haulier_model::{DeploymentMode, Digest, Error, Language};
 use haulier_protocol::v1::{self, TaskState};
 use parking_lot::Mutex;
 
-use crate::{admission::Placements, code::SessionCode, identity::Identity, payloads::StoredPayload};
+use crate::{code::SessionCode, identity::Identity, payloads::StoredPayload, placements::Placements};
 
 /// One message of the control stream holds at most this many results, and about this many bytes of them.
 const BATCH_RESULTS: usize = 512;

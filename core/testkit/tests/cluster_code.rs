@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use haulier::{Cluster, ConnectOptions, DeploymentMode, Digest, Language, Result, Value};
+use haulier::{Cluster, ConnectOptions, DeploymentMode, Digest, ErrorKind, Language, Result, Value};
 use haulier_testkit::{NodeOptions, PeerClient, Proxy, TestCluster, cluster::name, fixture, until, within};
 use sha2::{Digest as _, Sha256};
 
@@ -249,4 +249,19 @@ async fn code_of_a_client_runs_on_all_nodes() {
         let prices = all_three(python.broadcast("shop.price", "shop.price:of", &[]).await);
         assert_eq!(prices, vec![Value::from(100); 3], "{mode:?}");
     }
+}
+
+#[tokio::test]
+async fn a_deploy_for_a_node_that_is_not_there_is_refused() {
+    let cluster = TestCluster::start(2).await;
+    let client = cluster.client(2).await;
+    let deploy = |nodes: &str| client.deploy("tasks", "1.0.0").source(fixture("tasks.jar")).nodes(nodes).send();
+    let error = deploy("n1,n9").await.expect_err("there is no n9");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    assert!(error.to_string().contains("'n9'") && error.hint_text().contains("haulier nodes"), "{error:?}");
+    assert!(client.list_units("tasks").await.expect("a list").is_empty(), "nothing was deployed");
+    let unit = deploy("n1,n2").await.expect("a unit");
+    let mut holders = held_by(&client, &unit.digest).await;
+    holders.sort();
+    assert_eq!(holders, ["n1", "n2"]);
 }

@@ -38,8 +38,8 @@ pub(super) fn offer(
         session_token: standing.welcome.session_token.clone(),
         offer_id,
         snapshot: Bytes::copy_from_slice(snapshot.digest.as_bytes()),
-        roots: concatenate(&snapshot.manifest.roots),
-        entries: concatenate(entries),
+        roots: Digest::concatenate(&snapshot.manifest.roots).into(),
+        entries: Digest::concatenate(entries).into(),
         names: snapshot.names(),
         request_id: 0,
     };
@@ -181,8 +181,4 @@ async fn limited<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
 
 fn ended() -> Error {
     Error::new(ErrorKind::Unavailable, OPERATION, "the node ended the transfer").hint("look at the node's log")
-}
-
-fn concatenate(digests: &[Digest]) -> Bytes {
-    digests.iter().flat_map(Digest::as_bytes).copied().collect::<Vec<u8>>().into()
 }

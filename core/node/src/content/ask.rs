@@ -115,7 +115,7 @@ impl Holders {
         holder: &Holder,
         wanted: &[Digest],
     ) -> Result<Streaming<v1::FetchContentResponse>, Failure> {
-        let digests: Vec<u8> = wanted.iter().flat_map(Digest::as_bytes).copied().collect();
+        let digests = Digest::concatenate(wanted);
         let mut request = Request::new(v1::FetchContentRequest { digests: digests.into() });
         if let Some(authorization) = &holder.authorization {
             request.metadata_mut().insert(AUTHORIZATION, authorization.clone());

@@ -118,8 +118,17 @@ async fn pass(node: &Arc<NodeCore>, link: &Arc<Link>, peer: &str, task: &Arc<Pas
         return Ok(());
     }
     let relay = link.relay.get().ok_or_else(|| Error::internal("pass a task on", "the link is not open"))?;
-    let submit = prepare(node, link, peer, task).await?;
-    let payload = bytes_of(&task.payload)?;
+    let (submit, payload) = match prepare(node, link, peer, task).await.and_then(|submit| {
+        let payload = bytes_of(&task.payload)?;
+        Ok((submit, payload))
+    }) {
+        Ok(prepared) => prepared,
+        // It would be the same with any other node.
+        Err(error) => {
+            node.relays.refused(task.id, peer, error);
+            return Ok(());
+        }
+    };
     let left = task.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let completion = {
         let (node, id, peer) = (Arc::downgrade(node), task.id, peer.to_owned());

@@ -2978,7 +2978,7 @@ pub struct JoinRequest {
     pub protocol_version: u32,
     #[prost(string, tag = "2")]
     pub build_id: ::prost::alloc::string::String,
-    /// Its name; refused while another live node has it.
+    /// Its name, for messages: whether it is free is decided when the node registers.
     #[prost(string, tag = "3")]
     pub node: ::prost::alloc::string::String,
 }
@@ -2987,9 +2987,6 @@ pub struct JoinResponse {
     /// Where the catalogue is served: host:port of the node that owns it.
     #[prost(string, tag = "1")]
     pub catalogue: ::prost::alloc::string::String,
-    /// Random, made by the first node of the cluster and kept with its catalogue.
-    #[prost(bytes = "bytes", tag = "2")]
-    pub cluster_id: ::prost::bytes::Bytes,
 }
 /// First message of a node that listens to another one.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,0 +1,127 @@
+//! Where the tasks of a session run, kept by what their submits say; and the order of those that must wait for it.
+//!
+//! Pure state: it finds no place itself.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use haulier_protocol::v1;
+use parking_lot::Mutex;
+
+use crate::{admission::Admission, run::Placement};
+
+/// The placements of a session, the last used one first, so that a submit like the last one costs a comparison.
+#[derive(Default)]
+pub(crate) struct Placements(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    kept: Vec<(PlacementKey, Arc<Placement>)>,
+    /// Submits that wait for their code or class path, and those that came after them: one lane for each key, so that
+    /// tasks of the same code begin in the order of their submits.
+    lanes: Vec<(PlacementKey, VecDeque<Admission>)>,
+}
+
+const KEPT_PLACEMENTS: usize = 16;
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct PlacementKey {
+    language: i32,
+    units: Vec<String>,
+    snapshot: Bytes,
+    policy: i32,
+}
+
+impl PlacementKey {
+    fn of(submit: &v1::Submit) -> Self {
+        Self {
+            language: submit.language,
+            units: submit.units.clone(),
+            snapshot: submit.snapshot.clone(),
+            policy: submit.policy,
+        }
+    }
+
+    fn is_of(&self, submit: &v1::Submit) -> bool {
+        self.snapshot == submit.snapshot
+            && self.units == submit.units
+            && self.language == submit.language
+            && self.policy == submit.policy
+    }
+}
+
+/// What a submit finds.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and moves to its run at once")]
+pub(crate) enum Entrance {
+    /// Its place is known.
+    Placed(Admission, Arc<Placement>),
+    /// It waits in a lane; who gets a key drains that lane.
+    Waits(Option<PlacementKey>),
+}
+
+impl Placements {
+    /// Finds the place of a submit whose code is here, or puts it into its lane.
+    pub(crate) fn enter(&self, admission: Admission, code_is_here: bool) -> Entrance {
+        let mut state = self.0.lock();
+        if let Some((_, lane)) = state.lanes.iter_mut().find(|(key, _)| key.is_of(&admission.submit)) {
+            lane.push_back(admission);
+            return Entrance::Waits(None);
+        }
+        if code_is_here && let Some(placement) = state.find(&admission.submit) {
+            return Entrance::Placed(admission, placement);
+        }
+        let key = PlacementKey::of(&admission.submit);
+        state.lanes.push((key.clone(), VecDeque::from([admission])));
+        Entrance::Waits(Some(key))
+    }
+
+    /// The next one of a lane. An empty lane is gone with this call.
+    pub(crate) fn next(&self, key: &PlacementKey) -> Option<Admission> {
+        let mut state = self.0.lock();
+        let position = state.lanes.iter().position(|(of, _)| of == key)?;
+        let next = state.lanes[position].1.pop_front();
+        if next.is_none() {
+            state.lanes.swap_remove(position);
+        }
+        next
+    }
+
+    pub(crate) fn find(&self, submit: &v1::Submit) -> Option<Arc<Placement>> {
+        self.0.lock().find(submit)
+    }
+
+    pub(crate) fn keep(&self, submit: &v1::Submit, placement: &Arc<Placement>) {
+        let forgotten = {
+            let kept = &mut self.0.lock().kept;
+            kept.insert(0, (PlacementKey::of(submit), placement.clone()));
+            (kept.len() > KEPT_PLACEMENTS).then(|| kept.pop())
+        };
+        drop(forgotten);
+    }
+
+    /// Forgets those that use units: a deployment has changed.
+    pub(crate) fn forget_units(&self) {
+        let forgotten: Vec<_> = {
+            let kept = &mut self.0.lock().kept;
+            let (with, without) = kept.drain(..).partition(|(key, _)| !key.units.is_empty());
+            *kept = without;
+            with
+        };
+        drop(forgotten);
+    }
+
+    /// Forgets all of them: the session has ended.
+    pub(crate) fn end(&self) -> Vec<Arc<Placement>> {
+        self.0.lock().kept.drain(..).map(|(_, placement)| placement).collect()
+    }
+}
+
+impl State {
+    fn find(&mut self, submit: &v1::Submit) -> Option<Arc<Placement>> {
+        let position = self.kept.iter().position(|(key, _)| key.is_of(submit))?;
+        if position > 0 {
+            self.kept[..=position].rotate_right(1);
+        }
+        Some(self.kept[0].1.clone())
+    }
+}

@@ -1,8 +1,19 @@
 //! What can be typed.
 
-use std::{net::SocketAddr, path::PathBuf};
+mod node;
+mod units;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+pub(crate) use self::{
+    node::{Drain, Node, NodeAction, NodeArguments, Profile},
+    units::{
+        Alias, Deploy, Gc, Inspect, ListDeployments, Maven, Promote, Sessions, Undeploy, Wait, Watch, WatchAdd,
+        WatchList, WatchRemove,
+    },
+};
 
 /// Code goes to where it runs: a node, and everything to do with one.
 #[derive(Debug, Parser)]
@@ -17,16 +28,31 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a node until it is told to stop (SIGINT, SIGTERM), or take one out of service.
     Node(Box<Node>),
+    /// Print a script that makes a shell complete these commands: source <(haulier completions bash)
+    Completions(Completions),
     #[command(flatten)]
     Client(Box<ClientCommand>),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
-    /// Deploy jars, folders, Python files, packages or wheels as a named, versioned unit.
+    /// Deploy jars, folders, Python packages, wheels, URLs or Maven artifacts as a named, versioned unit.
     Deploy(Deploy),
     /// Remove a version of a unit, or all of them.
     Undeploy(Undeploy),
+    /// Point a movable name to a version of a unit, list the names, or remove one.
+    Alias(Alias),
+    /// Wait until nodes have a unit.
+    Wait(Wait),
+    /// Make a unit of the code that a session runs.
+    Promote(Promote),
+    /// List the sessions of this identity at the node.
+    Sessions(Sessions),
+    /// Free content of the node that nothing names.
+    Gc(Gc),
+    /// Watch storages: what is in them is deployed.
+    #[command(subcommand)]
+    Watch(Watch),
     /// List units with their versions.
     #[command(visible_alias = "ls")]
     ListDeployments(ListDeployments),
@@ -41,31 +67,10 @@ pub(crate) enum ClientCommand {
     Drain(Drain),
 }
 
-/// `haulier node` starts a node; with one more word it is about a node that runs.
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Node {
-    #[command(subcommand)]
-    pub(crate) action: Option<NodeAction>,
-    #[command(flatten)]
-    pub(crate) arguments: NodeArguments,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodeAction {
-    /// Take a node out of service: it finishes what it has and takes nothing new.
-    Drain(Drain),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Drain {
-    /// Name of the node.
-    pub(crate) name: String,
-    /// Let it take tasks again.
-    #[arg(long)]
-    pub(crate) undo: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// How to reach the cluster and how to print.
@@ -91,53 +96,6 @@ pub(crate) enum Format {
     Table,
     /// For programs.
     Json,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Deploy {
-    /// Name of the unit.
-    pub(crate) name: String,
-    /// Jars, zips, folders, Python files, package folders or wheels, in the order in which they are searched.
-    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub(crate) sources: Vec<String>,
-    /// Version; without it the next revision, 0.0.N.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) version: String,
-    /// Replace other bytes under the same name and version.
-    #[arg(long)]
-    pub(crate) replace: bool,
-    /// Wait until these nodes have it: one, majority, all, or names with commas between them [default: majority].
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) nodes: String,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Undeploy {
-    /// NAME (all versions), NAME:VERSION or NAME@sha256:...
-    pub(crate) reference: String,
-    /// Cancel running tasks instead of letting them finish.
-    #[arg(long)]
-    pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ListDeployments {
-    /// Only versions of this unit.
-    pub(crate) name: Option<String>,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Inspect {
-    /// NAME, NAME:VERSION or NAME@sha256:...
-    pub(crate) reference: String,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
 }
 
 #[derive(Args, Debug)]
@@ -205,91 +163,19 @@ impl ClientCommand {
             | Self::Inspect(Inspect { connection, .. })
             | Self::Run(Run { connection, .. })
             | Self::Drain(Drain { connection, .. })
+            | Self::Alias(Alias { connection, .. })
+            | Self::Wait(Wait { connection, .. })
+            | Self::Promote(Promote { connection, .. })
+            | Self::Sessions(Sessions { connection })
+            | Self::Gc(Gc { connection, .. })
+            | Self::Watch(
+                Watch::Add(WatchAdd { connection, .. })
+                | Watch::Remove(WatchRemove { connection, .. })
+                | Watch::List(WatchList { connection }),
+            )
             | Self::Nodes(Nodes { connection }) => connection,
         }
     }
-}
-
-#[derive(Args, Debug)]
-#[command(group = ArgGroup::new("tls").args(["tls_cert", "tls_key"]).multiple(true))]
-pub(crate) struct NodeArguments {
-    /// Address to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7440", env = "HAULIER_LISTEN")]
-    pub(crate) listen: SocketAddr,
-    /// Folder for catalogue, code and caches [default: ~/.local/share/haulier].
-    #[arg(long, value_name = "DIR", env = "HAULIER_DATA_DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Name of the node, unique in the cluster [default: node- and the port].
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// Address that clients and other nodes dial, where it differs from the one listened on.
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) advertise: Option<String>,
-    /// Join the cluster of this node, which may be any of its members [default: be the first node of a cluster].
-    #[arg(long, value_name = "HOST:PORT", env = "HAULIER_JOIN")]
-    pub(crate) join: Option<String>,
-    /// Give the node a label that tasks can ask for. May be given again.
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    pub(crate) labels: Vec<(String, String)>,
-    /// Code of the node itself (a source as of `deploy`), which every task finds after its own. Can be repeated.
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub(crate) local_code: Vec<PathBuf>,
-    /// File with the token that the nodes of the cluster show each other, one line.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) cluster_token_file: Option<PathBuf>,
-    /// Dial other nodes by TLS, trusting the certificates in this PEM file.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) tls_ca: Option<PathBuf>,
-    /// File with the tokens that clients may present: one a line, or NAME TOKEN.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) token_file: Option<PathBuf>,
-    /// Certificate chain to serve TLS with, PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = ValueHint::FilePath)]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// Key of the certificate, PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = ValueHint::FilePath)]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Listen beyond loopback without TLS and token: whoever reaches the port can run code.
-    #[arg(long)]
-    pub(crate) insecure: bool,
-    /// Rules that the node keeps.
-    #[arg(long, value_enum, default_value_t = Profile::Development)]
-    pub(crate) profile: Profile,
-    /// Take no code from clients: tasks run from units alone.
-    #[arg(long)]
-    pub(crate) no_peer_loading: bool,
-    /// Tasks that run at the same time for each language [default: the number of cores, at least 2].
-    #[arg(long, visible_alias = "workers", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) slots: Option<u16>,
-    /// Java to run JVM tasks with [default: java on the PATH].
-    #[arg(long, value_name = "PATH", env = "HAULIER_JAVA", value_hint = ValueHint::ExecutablePath)]
-    pub(crate) java: Option<PathBuf>,
-    /// Python to run Python tasks with [default: python3 on the PATH].
-    #[arg(long, value_name = "PATH", env = "HAULIER_PYTHON", value_hint = ValueHint::ExecutablePath)]
-    pub(crate) python: Option<PathBuf>,
-    /// Let tasks read this path, besides the system's folders and their own code. May be given again.
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub(crate) readable: Vec<PathBuf>,
-    /// Let tasks read and write this path, besides their temporary folder. May be given again.
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub(crate) writable: Vec<PathBuf>,
-    /// Folder with the workers' own code [default: ../lib/haulier beside this program].
-    #[arg(long, value_name = "DIR", env = "HAULIER_HOME", value_hint = ValueHint::DirPath)]
-    pub(crate) home: Option<PathBuf>,
-    /// Stop when the process that started this one has ended.
-    #[arg(long)]
-    pub(crate) exit_with_parent: bool,
-    /// Write the address to this file when the node is ready.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) ready_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Profile {
-    /// Peer loading on loopback; a unit may be named without its version.
-    Development,
-    /// No peer loading; a unit is named with its version.
-    Production,
 }
 
 #[cfg(test)]
@@ -315,6 +201,21 @@ mod tests {
             "haulier deploy pricing a.jar b.jar libs/ --version 1.2.0 --replace --nodes n1,n2",
             "haulier undeploy pricing:1.2.0 --force",
             "haulier ls",
+            "haulier deploy text org.apache.commons:commons-text:1.12.0 --exclude org.slf4j:* --no-deps --on-node",
+            "haulier deploy pricing https://host/pricing.jar --sha256 00",
+            "haulier alias pricing",
+            "haulier alias pricing stable",
+            "haulier alias pricing stable 1.2.0",
+            "haulier alias pricing stable --remove",
+            "haulier wait pricing:1.2.0 --nodes all --timeout 5",
+            "haulier promote 1a2b pricing --version 0.1.0",
+            "haulier sessions --output json",
+            "haulier gc --dry-run",
+            "haulier watch add file:///srv/units --interval 1 --settle 0.5",
+            "haulier watch remove file:///srv/units --undeploy",
+            "haulier watch ls",
+            "haulier completions bash",
+            "haulier node --admin 127.0.0.1:0 --admin-host units.example --token-file t",
             "haulier list-deployments pricing --output json",
             "haulier run pricing com.acme.Price 42 -7 -1.5 [1,2] @file.json -",
             "haulier run pricing com.acme.Price --broadcast --timeout 2.5 --address n1:7440",
@@ -331,6 +232,11 @@ mod tests {
             "haulier",
             "haulier node --tls-cert c.pem",
             "haulier node --slots 0",
+            "haulier node --admin 127.0.0.1:0",
+            "haulier alias pricing --remove",
+            "haulier alias pricing stable 1.0 --remove",
+            "haulier completions tcsh",
+            "haulier watch",
             "haulier deploy pricing",
             "haulier run pricing",
             "haulier run a b --timeout 0",
@@ -354,7 +260,7 @@ mod tests {
     fn a_node_starts_or_is_drained() {
         let node = |line| match parse(line).expect(line).command {
             Command::Node(node) => node,
-            Command::Client(other) => panic!("{line}: {other:?}"),
+            other => panic!("{line}: {other:?}"),
         };
         let starts = node("haulier node --label zone=a=b --label disk=");
         assert!(starts.action.is_none());

@@ -3,7 +3,9 @@
 mod deploy;
 mod nodes;
 mod run;
+mod sessions;
 mod units;
+mod watches;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,12 @@ async fn perform(cluster: &Cluster, command: run::Ready) -> Result<(), Failure> 
             ClientCommand::Deploy(arguments) => deploy::deploy(cluster, arguments).await?,
             ClientCommand::Undeploy(arguments) => units::undeploy(cluster, arguments).await?,
             ClientCommand::ListDeployments(arguments) => units::list(cluster, arguments).await?,
+            ClientCommand::Alias(arguments) => units::alias(cluster, arguments).await?,
+            ClientCommand::Wait(arguments) => units::wait(cluster, arguments).await?,
+            ClientCommand::Promote(arguments) => sessions::promote(cluster, arguments).await?,
+            ClientCommand::Sessions(arguments) => sessions::list(cluster, arguments.connection.output).await?,
+            ClientCommand::Gc(arguments) => units::collect_garbage(cluster, arguments).await?,
+            ClientCommand::Watch(watch) => watches::watch(cluster, watch).await?,
             ClientCommand::Inspect(arguments) => units::inspect(cluster, arguments).await?,
             ClientCommand::Nodes(arguments) => nodes::list(cluster, arguments.connection.output).await?,
             ClientCommand::Drain(arguments) => nodes::drain(cluster, arguments).await?,

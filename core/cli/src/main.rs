@@ -11,7 +11,7 @@ mod output;
 
 use std::{ffi::OsStr, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::arguments::{Arguments, ClientCommand, Command, NodeAction};
 
@@ -26,6 +26,10 @@ fn main() -> ExitCode {
             Some(NodeAction::Drain(drain)) => command::run(ClientCommand::Drain(drain)),
             None => node::run(node.arguments),
         },
+        Command::Completions(wanted) => {
+            clap_complete::generate(wanted.shell, &mut Arguments::command(), "haulier", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
         Command::Client(command) => command::run(*command),
     }
 }

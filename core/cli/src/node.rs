@@ -77,6 +77,9 @@ async fn serve(arguments: NodeArguments, parent: Option<Pid>) -> Result<()> {
         announce(path, &address.to_string())?;
     }
     output::say(&format!("haulier node {} listening on {address}", node.name()));
+    if let Some(admin) = node.admin() {
+        output::say(&format!("haulier node {} gateway on {admin}", node.name()));
+    }
     let reason = stop.await;
     tracing::info!(reason, "stopping");
     node.shutdown().await;
@@ -102,6 +105,10 @@ fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
     if let Some(address) = arguments.advertise {
         builder = builder.advertise(address);
     }
+    if let Some(address) = arguments.admin {
+        builder = builder.admin(address);
+    }
+    builder = arguments.admin_host.into_iter().fold(builder, NodeBuilder::admin_host);
     if let Some(member) = arguments.join {
         builder = builder.join(member);
     }

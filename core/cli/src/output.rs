@@ -75,6 +75,7 @@ pub(crate) fn units(units: &[DeployedUnit]) {
         [
             unit.name.clone(),
             unit.version.clone(),
+            unit.aliases.join(", "),
             unit.state.name().to_owned(),
             size(unit.size),
             unit.entries.to_string(),
@@ -84,7 +85,7 @@ pub(crate) fn units(units: &[DeployedUnit]) {
             unit.sources.join(", "),
         ]
     });
-    table(&["unit", "version", "status", "size", "files", "nodes", "digest", "age", "sources"], rows);
+    table(&["unit", "version", "aliases", "status", "size", "files", "nodes", "digest", "age", "sources"], rows);
 }
 
 /// A unit for programs.
@@ -101,6 +102,7 @@ pub(crate) fn unit_object(unit: &DeployedUnit) -> Json {
         "deployed_by": unit.deployed_by,
         "sources": unit.sources,
         "holders": unit.holders,
+        "aliases": unit.aliases,
     })
 }
 

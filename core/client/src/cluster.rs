@@ -151,14 +151,28 @@ impl Cluster {
         F: Future<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
+        self.ask_for(PATIENCE, operation, question).await
+    }
+
+    /// Asks a question that may take `patience`.
+    pub(crate) async fn ask_for<T, F>(
+        &self,
+        patience: Duration,
+        operation: String,
+        question: impl FnOnce(Arc<Line>, String) -> F + Send + 'static,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
         let session = self.session_for(&operation)?;
         let late =
-            Error::new(ErrorKind::Unavailable, &operation, format!("the node did not answer within {PATIENCE:?}"))
+            Error::new(ErrorKind::Unavailable, &operation, format!("the node did not answer within {patience:?}"))
                 .hint("look at the node's log, then try again");
         let asked = async move {
             session.settled().await;
             question(session.line(), operation).await
         };
-        runtime::run(async move { tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(late)) }).await
+        runtime::run(async move { tokio::time::timeout(patience, asked).await.unwrap_or(Err(late)) }).await
     }
 }

@@ -4,7 +4,6 @@
 //! initialises anything because a node asked.
 
 mod offer;
-mod snapshot;
 mod watch;
 
 use std::{
@@ -17,11 +16,10 @@ use std::{
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Result, RootKind};
-use haulier_pack::DenyList;
+use haulier_pack::{DenyList, PackedRoots};
 use haulier_protocol::v1;
 use parking_lot::{Mutex, RwLock};
 
-pub(crate) use self::snapshot::Snapshot;
 use self::watch::Watch;
 use crate::{
     CodeReference,
@@ -94,7 +92,7 @@ struct Scope {
     preparing: Mutex<()>,
     /// Snapshots that can still be asked for, the newest last; in a lock of its own, because an answer must not wait
     /// for a transfer.
-    kept: Mutex<VecDeque<Arc<Snapshot>>>,
+    kept: Mutex<VecDeque<Arc<PackedRoots>>>,
 }
 
 /// What the node has, for a look without waiting.
@@ -168,7 +166,7 @@ impl Scope {
         &self,
         session: &Session,
         standing: &Standing,
-        snapshot: &Snapshot,
+        snapshot: &PackedRoots,
         start: &[String],
     ) -> Result<CodeReference> {
         let mut new = snapshot.closure(self.kind, start);
@@ -183,7 +181,7 @@ impl Scope {
     }
 
     /// The snapshot of now: the last one, unless files have changed since.
-    fn snapshot(&self, session: &Session, changes: u64) -> Result<Arc<Snapshot>> {
+    fn snapshot(&self, session: &Session, changes: u64) -> Result<Arc<PackedRoots>> {
         let last = self.kept.lock().back().cloned();
         if let Some(last) = &last
             && changes == self.changes_read.load(Ordering::Acquire)
@@ -193,7 +191,11 @@ impl Scope {
         if let Some(watch) = &self.watch {
             watch.lock().begin();
         }
-        let snapshot = Arc::new(Snapshot::read(self.kind, &self.roots, &session.code.deny)?);
+        let snapshot = Arc::new(PackedRoots::read(self.kind, &self.roots, &session.code.deny)?);
+        for (root, skipped) in snapshot.roots.iter().flat_map(|root| root.skipped().iter().map(move |one| (root, one)))
+        {
+            tracing::debug!(root = root.name, skipped, "not part of the code of this client");
+        }
         if let Some(last) = last.filter(|last| last.digest == snapshot.digest) {
             return Ok(last);
         }
@@ -308,7 +310,7 @@ impl Registry {
     }
 
     /// The snapshot of this digest, and the kind of its roots.
-    fn find(&self, wanted: &Digest) -> Result<(RootKind, Arc<Snapshot>)> {
+    fn find(&self, wanted: &Digest) -> Result<(RootKind, Arc<PackedRoots>)> {
         let scopes = self.scopes.lock().clone();
         let found = scopes.iter().find_map(|scope| {
             let kept = scope.kept.lock();

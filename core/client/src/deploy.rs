@@ -1,29 +1,21 @@
-//! Deploying: reads the sources, learns what the cluster lacks, sends that.
+//! Deploying: what is deployed, under which name, and how; and the handle of a deployment that is under way.
+
+mod content;
+mod remote;
+mod transfer;
 
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
 };
 
-use bytes::Bytes;
-use haulier_model::{Digest, Error, ErrorKind, Result};
-use haulier_pack::{Limits, PackedRoot};
+use haulier_model::{Error, ErrorKind, Result};
 use haulier_protocol::v1;
-use tokio::{runtime::Handle, sync::mpsc};
-use tokio_stream::wrappers::ReceiverStream;
-use v1::{deploy_request::Message, deploy_response};
+use tokio::sync::watch;
 
-use crate::{Cluster, DeployedUnit, code::Snapshot, runtime, session::Line, units};
-
-/// The node must take or say something within this time; it syncs its disk before the last answer.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Chunks that wait for the connection.
-const CHUNKS_AHEAD: usize = 8;
+use self::{content::Content, transfer::Transfer};
+use crate::{Cluster, DeployedUnit, runtime};
 
 /// How far a deployment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +23,13 @@ const CHUNKS_AHEAD: usize = 8;
 pub enum DeployProgress {
     /// The sources are being read.
     Reading,
+    /// The node fetches the sources: URLs, Maven coordinates.
+    Fetching {
+        /// Bytes that have come.
+        done: u64,
+        /// Bytes of the file that is being fetched; 0 if that is not known.
+        total: u64,
+    },
     /// What the cluster lacks is being sent.
     Sending {
         /// Bytes handed to the connection.
@@ -42,18 +41,53 @@ pub enum DeployProgress {
     Publishing,
 }
 
-type Callback = Arc<dyn Fn(DeployProgress) + Send + Sync>;
+/// Where a source came from: kept with the unit and shown by `inspect`, never used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitOrigin {
+    /// The source as it was named: a path, a URL, Maven coordinates.
+    pub source: String,
+    /// SHA-256 of the file as it was, in hexadecimal; empty for folders.
+    pub sha256: String,
+    /// What it was resolved to: "org.apache.commons:commons-lang3:jar:3.14.0"; empty for paths.
+    pub coordinates: String,
+}
 
-/// A deployment in the making; [`Deploy::send`] does it.
-#[must_use = "nothing is deployed before send()"]
+/// How Maven coordinates are resolved by a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MavenOptions {
+    /// Only the artifact itself. Default: also what it depends on at run time.
+    pub no_dependencies: bool,
+    /// "group:artifact" with wildcards: only dependencies that match one of these. Default: all.
+    pub include: Vec<String>,
+    /// "group:artifact" with wildcards: no dependency that matches one of these, nor what only it needs.
+    pub exclude: Vec<String>,
+    /// URLs of repositories that are asked besides those of settings.xml and Central.
+    pub repositories: Vec<String>,
+}
+
+pub(crate) type Callback = Arc<dyn Fn(DeployProgress) + Send + Sync>;
+
+/// A deployment in the making; [`Deploy::send`] or [`Deploy::start`] does it.
+#[must_use = "nothing is deployed before send() or start()"]
+#[derive(Clone)]
 pub struct Deploy {
     cluster: Cluster,
     name: String,
     version: String,
-    sources: Vec<(Expected, PathBuf)>,
+    sources: Vec<Source>,
     replace: bool,
     nodes: String,
+    sha256: String,
+    maven: MavenOptions,
     progress: Callback,
+}
+
+/// What the user named, and where it came from if somebody has resolved it.
+#[derive(Clone, Debug)]
+struct Source {
+    expected: Expected,
+    path: PathBuf,
+    origin: Option<UnitOrigin>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +98,8 @@ enum Expected {
 }
 
 impl Cluster {
-    /// Begins a deployment of `name`. An empty `version` asks for the next revision (`0.0.N`).
+    /// Begins a deployment of `name`. An empty `version` takes the artifact's own (the manifest of a jar, the metadata of
+    /// a wheel, Maven coordinates), or, if it has none, asks for the next revision (`0.0.N`).
     pub fn deploy(&self, name: impl Into<String>, version: impl Into<String>) -> Deploy {
         Deploy {
             cluster: self.clone(),
@@ -73,6 +108,8 @@ impl Cluster {
             sources: Vec::new(),
             replace: false,
             nodes: String::new(),
+            sha256: String::new(),
+            maven: MavenOptions::default(),
             progress: Arc::new(|_| {}),
         }
     }
@@ -81,21 +118,34 @@ impl Cluster {
 impl Deploy {
     /// Adds a jar.
     pub fn jar(self, path: impl AsRef<Path>) -> Self {
-        self.add(Expected::File, path.as_ref())
+        self.add(Expected::File, path.as_ref(), None)
     }
 
     /// Adds a folder of classes and jars, or of Python modules.
     pub fn folder(self, path: impl AsRef<Path>) -> Self {
-        self.add(Expected::Folder, path.as_ref())
+        self.add(Expected::Folder, path.as_ref(), None)
     }
 
-    /// Adds a jar, zip, folder, Python file, package folder or wheel.
+    /// Adds a jar, zip, folder, Python file, package folder or wheel; or what the node is to fetch itself: a URL
+    /// (`https:`, `http:`, `s3:`, `ftp:`) or Maven coordinates (`org.acme:pricing:1.2.0`). All sources of a deployment
+    /// are of the one or of the other kind.
     pub fn source(self, path: impl AsRef<Path>) -> Self {
-        self.add(Expected::Anything, path.as_ref())
+        self.add(Expected::Anything, path.as_ref(), None)
     }
 
-    fn add(mut self, expected: Expected, path: &Path) -> Self {
-        self.sources.push((expected, path.to_owned()));
+    /// Adds a file that something else was resolved to, and says what that was.
+    pub fn resolved(self, path: impl AsRef<Path>, origin: UnitOrigin) -> Self {
+        self.add(Expected::Anything, path.as_ref(), Some(origin))
+    }
+
+    fn add(mut self, expected: Expected, path: &Path, origin: Option<UnitOrigin>) -> Self {
+        self.sources.push(Source { expected, path: path.to_owned(), origin });
+        self
+    }
+
+    /// Another version than the one that the deployment was begun with.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
         self
     }
 
@@ -113,37 +163,75 @@ impl Deploy {
         self
     }
 
+    /// What the file behind the one URL must hash to: SHA-256, in hexadecimal. Default: anything.
+    pub fn sha256(mut self, sha256: impl Into<String>) -> Self {
+        self.sha256 = sha256.into();
+        self
+    }
+
+    /// How the node resolves Maven coordinates.
+    pub fn maven(mut self, options: MavenOptions) -> Self {
+        self.maven = options;
+        self
+    }
+
     /// Calls `callback` with the progress, on another thread. It must be quick.
     pub fn progress(mut self, callback: impl Fn(DeployProgress) + Send + Sync + 'static) -> Self {
         self.progress = Arc::new(callback);
         self
     }
 
-    /// Deploys: reads the sources in their order, sends what the cluster lacks, and waits until tasks can use the unit.
-    /// Dropping the future stops it; then nothing is deployed, and what has arrived need not be sent again.
+    /// Deploys: reads the sources in their order, sends what the cluster lacks, and waits until tasks can use the unit. A
+    /// connection that breaks is made again, and what has arrived is not sent twice. Dropping the future stops it; then
+    /// nothing is deployed.
     ///
     /// Errors: `InvalidArgument` for a name, version or source that is not acceptable, `Conflict` if the version is
-    /// there with other bytes.
+    /// there with other bytes, `Canceled` if it is undeployed meanwhile.
     pub async fn send(self) -> Result<DeployedUnit> {
         let operation = match self.version.as_str() {
             "" => format!("deploy {}", self.name),
             version => format!("deploy {}:{version}", self.name),
         };
         self.check(&operation)?;
+        if self.sources.iter().any(|source| source.is_remote()) {
+            return remote::deploy(self, operation).await;
+        }
         (self.progress)(DeployProgress::Reading);
         let sources = self.sources;
-        let content = runtime::run_blocking(move || read(&sources)).await?;
+        let content = runtime::run_blocking(move || Content::read(&sources)).await?;
         let start = v1::DeployStart {
             name: self.name,
-            version: self.version,
             replace: self.replace,
-            roots: Digest::concatenate(&content.manifest.roots).into(),
-            sources: content.roots.iter().map(|root| root.name.clone()).collect(),
             nodes: self.nodes,
+            artifact_version: if self.version.is_empty() { content.artifact_version() } else { String::new() },
+            version: self.version,
+            ..content.start()
         };
-        let line = self.cluster.session_for(&operation)?.line();
-        let transfer = Transfer { line, operation, content: Arc::new(content), progress: self.progress };
+        let session = self.cluster.session_for(&operation)?;
+        let transfer = Transfer { session, operation, content: Arc::new(content), progress: self.progress };
         runtime::run(transfer.run(start)).await
+    }
+
+    /// Deploys as [`Deploy::send`] does, in the background.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: haulier::Cluster) -> haulier::Result<()> {
+    /// let deployment = cluster.deploy("pricing", "1.2.0").jar("pricing.jar").start()?;
+    /// println!("{:?}", deployment.progress());
+    /// let unit = deployment.wait().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Errors: `Closed` if the runtime of this process was shut down.
+    pub fn start(mut self) -> Result<Deployment> {
+        let (sender, progress) = watch::channel(DeployProgress::Reading);
+        let callback = std::mem::replace(&mut self.progress, Arc::new(|_| {}));
+        self.progress = Arc::new(move |now| {
+            sender.send_replace(now);
+            callback(now);
+        });
+        Ok(Deployment { running: runtime::handle()?.spawn(self.send()), progress })
     }
 
     fn check(&self, operation: &str) -> Result<()> {
@@ -158,19 +246,40 @@ impl Deploy {
         if self.sources.is_empty() {
             return invalid("no source is given", "haulier deploy NAME PATH...");
         }
-        for (expected, path) in &self.sources {
-            let shown = path.display();
-            match expected {
-                Expected::File if path.is_dir() => {
-                    return invalid(&format!("'{shown}' is a folder, not a jar"), "use folder(path)");
-                }
-                Expected::Folder if path.is_file() => {
-                    return invalid(&format!("'{shown}' is a file, not a folder"), "use jar(path) or source(path)");
-                }
-                _ => {}
-            }
+        let remote = self.sources.iter().filter(|source| source.is_remote()).count();
+        if remote != 0 && remote != self.sources.len() {
+            let hint = "deploy them as two units; a task can name both";
+            return invalid("some sources are paths here, and some are to be fetched by the node", hint);
         }
-        Ok(())
+        self.sources.iter().try_for_each(|source| source.check(operation))
+    }
+}
+
+impl Source {
+    /// Whether the node is to fetch it: a URL or Maven coordinates, and no path that is there.
+    fn is_remote(&self) -> bool {
+        let text = self.path.to_string_lossy();
+        let is_coordinates = || {
+            let parts: Vec<&str> = text.split(':').collect();
+            let plain = |part: &&str| {
+                !part.is_empty()
+                    && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+'))
+            };
+            (3..=5).contains(&parts.len()) && parts.iter().all(plain)
+        };
+        self.expected == Expected::Anything && !self.path.exists() && (text.contains("://") || is_coordinates())
+    }
+
+    fn check(&self, operation: &str) -> Result<()> {
+        let shown = self.path.display();
+        let (message, hint) = match self.expected {
+            Expected::File if self.path.is_dir() => (format!("'{shown}' is a folder, not a jar"), "use folder(path)"),
+            Expected::Folder if self.path.is_file() => {
+                (format!("'{shown}' is a file, not a folder"), "use jar(path) or source(path)")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::InvalidArgument, operation, message).hint(hint))
     }
 }
 
@@ -184,89 +293,34 @@ impl fmt::Debug for Deploy {
     }
 }
 
-fn read(sources: &[(Expected, PathBuf)]) -> Result<Snapshot> {
-    let limits = Limits::default();
-    let mut roots = Vec::new();
-    for (_, path) in sources {
-        roots.extend(PackedRoot::read_source(path, &limits)?);
-    }
-    Ok(Snapshot::of(roots))
+/// A deployment that is under way. Dropping it lets it go on.
+#[derive(Debug)]
+pub struct Deployment {
+    running: tokio::task::JoinHandle<Result<DeployedUnit>>,
+    progress: watch::Receiver<DeployProgress>,
 }
 
-struct Transfer {
-    line: Arc<Line>,
-    operation: String,
-    content: Arc<Snapshot>,
-    progress: Callback,
-}
-
-impl Transfer {
-    async fn run(self, start: v1::DeployStart) -> Result<DeployedUnit> {
-        let refused = |status: tonic::Status| self.line.route.refused(&status, &self.operation);
-        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        let started = sender.send(v1::DeployRequest { message: Some(Message::Start(start)) }).await;
-        started.map_err(|_| self.ended())?;
-        let request = self.line.route.request(ReceiverStream::new(receiver));
-        let mut client = units::client(&self.line);
-        let mut answers = self.within(client.deploy(request)).await?.map_err(refused)?.into_inner();
-        let sent = Arc::new(AtomicU64::new(0));
-        loop {
-            let answer = self.within(answers.message()).await?.map_err(refused)?;
-            match answer.and_then(|answer| answer.message).ok_or_else(|| self.ended())? {
-                deploy_response::Message::Unit(unit) => return unit.try_into(),
-                deploy_response::Message::Need(need) => {
-                    let digests = Digest::split(&need.digests)?;
-                    if let Err(error) = self.send(digests, &sender, &sent).await {
-                        // If the node refused the pack, its reason says more than the broken stream.
-                        let reason = self.within(answers.message()).await?;
-                        return Err(reason.err().map_or(error, refused));
-                    }
-                }
-            }
-        }
+impl Deployment {
+    /// How far it is.
+    pub fn progress(&self) -> DeployProgress {
+        *self.progress.borrow()
     }
 
-    /// Sends a pack from a thread that may block.
-    async fn send(
-        &self,
-        digests: Vec<Digest>,
-        sender: &mpsc::Sender<v1::DeployRequest>,
-        sent: &Arc<AtomicU64>,
-    ) -> Result<()> {
-        let (content, sender, sent) = (self.content.clone(), sender.clone(), sent.clone());
-        let (progress, ended) = (self.progress.clone(), self.ended());
-        let total = content.size_of(&digests)? + sent.load(Ordering::Relaxed);
-        let handle = Handle::current();
-        runtime::run_blocking(move || {
-            let send = |message: Message| {
-                let sending = sender.send(v1::DeployRequest { message: Some(message) });
-                match handle.block_on(async { tokio::time::timeout(PATIENCE, sending).await }) {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(_)) | Err(_) => Err(ended.clone()),
-                }
-            };
-            content.pack(&digests, &mut |chunk: Bytes| {
-                let done = sent.fetch_add(chunk.len() as u64, Ordering::Relaxed) + chunk.len() as u64;
-                send(Message::Chunk(v1::PackChunk { data: chunk }))?;
-                progress(DeployProgress::Sending { sent: done, total });
-                Ok(())
-            })?;
-            send(Message::PackEnd(v1::DeployPackEnd {}))?;
-            progress(DeployProgress::Publishing);
-            Ok(())
-        })
-        .await
+    /// Whether it has ended, well or not.
+    pub fn is_done(&self) -> bool {
+        self.running.is_finished()
     }
 
-    async fn within<T>(&self, future: impl Future<Output = T>) -> Result<T> {
-        tokio::time::timeout(PATIENCE, future).await.map_err(|_| {
-            Error::new(ErrorKind::Unavailable, &self.operation, format!("the node said nothing for {PATIENCE:?}"))
-                .hint("look at the node's log, then deploy again: what has arrived is not sent twice")
+    /// Waits for its end. Errors: those of [`Deploy::send`]; `Canceled` after [`Deployment::cancel`].
+    pub async fn wait(self) -> Result<DeployedUnit> {
+        self.running.await.unwrap_or_else(|error| {
+            let canceled = Error::new(ErrorKind::Canceled, "deploy", "the deployment was cancelled");
+            Err(if error.is_cancelled() { canceled } else { Error::internal("deploy", error.to_string()) })
         })
     }
 
-    fn ended(&self) -> Error {
-        Error::new(ErrorKind::Unavailable, &self.operation, "the node ended the transfer")
-            .hint("look at the node's log, then deploy again: what has arrived is not sent twice")
+    /// Stops it, unless it has ended: nothing is deployed then.
+    pub fn cancel(&self) {
+        self.running.abort();
     }
 }

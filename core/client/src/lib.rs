@@ -29,14 +29,16 @@ pub mod relay;
 mod route;
 pub mod runtime;
 mod session;
+mod sessions;
 mod submission;
 mod task;
 mod units;
+mod watches;
 
 pub use arguments::IntoArguments;
 pub use cluster::Cluster;
 pub use code::CodeScope;
-pub use deploy::{Deploy, DeployProgress};
+pub use deploy::{Deploy, DeployProgress, Deployment, MavenOptions, UnitOrigin};
 pub use haulier_model::{
     Codec, DeploymentMode, Digest, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result, Retry, RootKind,
     Value,
@@ -44,9 +46,11 @@ pub use haulier_model::{
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
 pub use nodes::{NodeInfo, NodeState};
 pub use options::{ConnectOptions, DEFAULT_PORT};
+pub use sessions::{Promotion, SessionInfo};
 pub use submission::{CodeReference, Completion, NodeOutcome, Output, Submission, Target, TaskId};
 pub use task::{Map, Task, TaskHandle, Units};
-pub use units::{DeployedUnit, UnitDetails, UnitEntry, UnitState};
+pub use units::{CollectedGarbage, DeployedUnit, UnitDetails, UnitEntry, UnitState};
+pub use watches::{StorageWatch, WatchProblem};
 
 /// Connects to the node at `address` (`host:port`, or `host` for port 7440), without token and TLS; see
 /// [`ConnectOptions`] for those.

@@ -1,13 +1,13 @@
 //! Units as a client sees them: what is deployed, and how to remove and inspect it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use haulier_model::{Digest, Error, Result};
 use haulier_protocol::{MESSAGE_LIMIT, v1};
 use tonic::transport::Channel;
 use v1::deployment_service_client::DeploymentServiceClient;
 
-use crate::{Cluster, session::Line};
+use crate::{Cluster, UnitOrigin, session::Line};
 
 /// Where a version of a unit is in its life, forward only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +64,8 @@ pub struct DeployedUnit {
     pub sources: Vec<String>,
     /// The names of the nodes on which it is whole, as far as the node knows that was asked.
     pub holders: Vec<String>,
+    /// The movable names that point to it: "stable".
+    pub aliases: Vec<String>,
 }
 
 impl DeployedUnit {
@@ -95,6 +97,23 @@ pub struct UnitEntry {
     pub source: usize,
 }
 
+/// What a collection freed, or would free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CollectedGarbage {
+    /// The node.
+    pub node: String,
+    /// Pack files.
+    pub packs: u64,
+    /// Bytes of disk that they have.
+    pub bytes: u64,
+    /// Bytes that nothing names either, in packs that stay because of other content in them.
+    pub held_bytes: u64,
+}
+
+/// How long a collection may take.
+const COLLECTION: Duration = Duration::from_secs(120);
+
 /// A unit with its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -103,17 +122,81 @@ pub struct UnitDetails {
     pub unit: DeployedUnit,
     /// Its files, in the order in which they are searched.
     pub entries: Vec<UnitEntry>,
+    /// Where its sources came from, one for each; empty if that was not said.
+    pub origins: Vec<UnitOrigin>,
 }
 
 impl Cluster {
-    /// Removes a unit: `name` (all versions), `name:version` or `name@sha256:...`. Running tasks finish, or are
-    /// cancelled with `force`. Returns what was removed; `NotFound` if nothing is deployed under that reference.
+    /// Removes a unit: `name` (all versions and aliases), `name:version` or `name@sha256:...`. Running tasks finish, or
+    /// are cancelled with `force`. An upload of it to this node is cancelled. Returns what was removed; `NotFound` if
+    /// nothing is deployed under that reference, `Conflict` for one version that an alias points to, unless by `force`,
+    /// which removes the alias, too.
     pub async fn undeploy(&self, reference: &str, force: bool) -> Result<Vec<DeployedUnit>> {
         let reference = reference.to_owned();
         self.ask(format!("undeploy {reference}"), async move |line, operation| {
             let request = line.route.request(v1::UndeployRequest { reference, force });
             let answer = client(&line).undeploy(request).await;
             units(answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner().units)
+        })
+        .await
+    }
+
+    /// Points a movable name of `name` to a deployed version, atomically: `set_alias("pricing", "stable", "1.2.0")`. Tasks
+    /// that were submitted before keep what they have; a rollback moves the alias back. Returns the unit, and the version
+    /// that the alias pointed to before.
+    ///
+    /// Errors: `NotFound` for an unknown version, `Conflict` if a version has the alias's name, `InvalidArgument` for
+    /// "latest", which is computed, and for a name that does not begin with a letter.
+    pub async fn set_alias(&self, name: &str, alias: &str, version: &str) -> Result<(DeployedUnit, Option<String>)> {
+        let operation = format!("alias {name} {alias} {version}");
+        let answer = self.change_alias(operation.clone(), name, alias, version).await?;
+        let unit = answer.unit.ok_or_else(|| Error::internal(operation, "the node sent no unit"))?;
+        Ok((unit.try_into()?, Some(answer.previous).filter(|previous| !previous.is_empty())))
+    }
+
+    /// Removes an alias, and returns the version that it pointed to; `NotFound` if there is no such alias.
+    pub async fn remove_alias(&self, name: &str, alias: &str) -> Result<String> {
+        let operation = format!("remove the alias {alias} of {name}");
+        Ok(self.change_alias(operation, name, alias, "").await?.previous)
+    }
+
+    async fn change_alias(
+        &self,
+        operation: String,
+        name: &str,
+        alias: &str,
+        version: &str,
+    ) -> Result<v1::SetAliasResponse> {
+        let request = v1::SetAliasRequest { name: name.into(), alias: alias.into(), version: version.into() };
+        self.ask(operation, async move |line, operation| {
+            let answer = client(&line).set_alias(line.route.request(request)).await;
+            Ok(answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner())
+        })
+        .await
+    }
+
+    /// Waits until the asked-for nodes have a unit: "one", "majority", "all", or names with commas between them. Nodes
+    /// that are lost are not waited for. `DeadlineExceeded` after `timeout` (at most an hour) names those that lack it.
+    pub async fn wait_for_unit(&self, reference: &str, nodes: &str, timeout: Duration) -> Result<DeployedUnit> {
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let request = v1::WaitUnitRequest { reference: reference.into(), nodes: nodes.into(), timeout_ms };
+        let patience = timeout.saturating_add(Duration::from_secs(10));
+        self.ask_for(patience, format!("wait for {reference}"), async move |line, operation| {
+            let answer = client(&line).wait_unit(line.route.request(request)).await;
+            let unit = answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner().unit;
+            unit.ok_or_else(|| Error::internal(operation, "the node sent no unit"))?.try_into()
+        })
+        .await
+    }
+
+    /// Frees content of the node that this client is connected to, which no unit, session or task names; with `dry_run`
+    /// only says what would go. A node does so by itself with what is older than an hour.
+    pub async fn collect_garbage(&self, dry_run: bool) -> Result<CollectedGarbage> {
+        self.ask_for(COLLECTION, "collect garbage".to_owned(), async move |line, operation| {
+            let answer = client(&line).collect_garbage(line.route.request(v1::CollectGarbageRequest { dry_run })).await;
+            let answer = answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner();
+            let v1::CollectGarbageResponse { node, packs, bytes, held_bytes } = answer;
+            Ok(CollectedGarbage { node, packs, bytes, held_bytes })
         })
         .await
     }
@@ -127,8 +210,14 @@ impl Cluster {
     pub async fn list_units(&self, name: &str) -> Result<Vec<DeployedUnit>> {
         let name = name.to_owned();
         self.ask("list deployments".to_owned(), async move |line, operation| {
-            let answer = client(&line).list_units(line.route.request(v1::ListUnitsRequest { name })).await;
-            units(answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner().units)
+            let refused = |status: tonic::Status| line.route.refused(&status, &operation);
+            let request = line.route.request(v1::ListUnitsRequest { name });
+            let mut pages = client(&line).list_units(request).await.map_err(refused)?.into_inner();
+            let mut listed = Vec::new();
+            while let Some(page) = pages.message().await.map_err(refused)? {
+                listed.extend(units(page.units)?);
+            }
+            Ok(listed)
         })
         .await
     }
@@ -140,15 +229,16 @@ impl Cluster {
             let refused = |status: tonic::Status| line.route.refused(&status, &operation);
             let request = line.route.request(v1::GetUnitRequest { reference });
             let mut pages = client(&line).get_unit(request).await.map_err(refused)?.into_inner();
-            let (mut found, mut entries) = (None, Vec::new());
+            let (mut found, mut entries, mut origins) = (None, Vec::new(), Vec::new());
             while let Some(page) = pages.message().await.map_err(refused)? {
                 found = page.unit.or(found);
+                origins.extend(page.origins.into_iter().map(UnitOrigin::from));
                 for entry in page.entries {
                     entries.push(UnitEntry::try_from(entry)?);
                 }
             }
             let missing = || Error::internal(&operation, "the node sent no unit");
-            Ok(UnitDetails { unit: found.ok_or_else(missing)?.try_into()?, entries })
+            Ok(UnitDetails { unit: found.ok_or_else(missing)?.try_into()?, entries, origins })
         })
         .await
     }
@@ -185,7 +275,14 @@ impl TryFrom<v1::Unit> for DeployedUnit {
             deployed_by: unit.deployed_by,
             sources: unit.sources,
             holders: unit.holders,
+            aliases: unit.aliases,
         })
+    }
+}
+
+impl From<v1::UnitOrigin> for UnitOrigin {
+    fn from(v1::UnitOrigin { source, sha256, coordinates }: v1::UnitOrigin) -> Self {
+        Self { source, sha256, coordinates }
     }
 }
 

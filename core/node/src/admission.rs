@@ -264,7 +264,11 @@ async fn place(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: &v
     let mut units = Vec::new();
     for reference in &submit.units {
         let in_operation = |error: Error| error.in_operation(format!("run {reference}"));
-        let unit = node.units.pin(reference).await.map_err(in_operation)?;
+        let unit = match session.origin {
+            None => node.units.pin(reference).await,
+            Some(_) => node.units.pin_resolved(reference).await,
+        };
+        let unit = unit.map_err(in_operation)?;
         node.hold_unit(&unit.record).await.map_err(in_operation)?;
         class_path.sources.push(ClassPathSource::Unit(unit.record.digest));
         units.push(unit);

@@ -49,6 +49,13 @@ impl ResolvedClassPath {
         }
     }
 
+    /// Everything that its tasks may load.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = Digest> {
+        self.roots.iter().flat_map(|root| {
+            std::iter::once(root.root.digest()).chain(root.root.entries.iter().map(|entry| entry.digest))
+        })
+    }
+
     fn snapshot(&self) -> Option<Digest> {
         self.class_path.sources.iter().find_map(|source| match source {
             ClassPathSource::Snapshot(digest) => Some(*digest),
@@ -188,6 +195,11 @@ impl ClassPaths {
             }
         }
         Ok(())
+    }
+
+    /// The class paths that tasks or sessions hold.
+    pub(crate) fn in_use(&self) -> Vec<Arc<ResolvedClassPath>> {
+        self.known.lock().values().filter_map(Weak::upgrade).collect()
     }
 
     /// The class path with this digest, if a task or session still holds it.

@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     core::NodeCore,
     members::{Peer, Registration},
+    session::Session,
 };
 
 /// How long another node may take to answer for itself.
@@ -66,6 +67,18 @@ impl ClusterService for Cluster {
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
+    async fn list_sessions(
+        &self,
+        request: Request<v1::ListSessionsRequest>,
+    ) -> Result<Response<v1::ListSessionsResponse>, Status> {
+        let identity = self.0.identify(request.metadata())?;
+        let sessions: Vec<_> = self.0.sessions.lock().values().cloned().collect();
+        let own = sessions.iter().filter(|session| session.origin.is_none() && session.identity == identity);
+        let mut sessions: Vec<_> = own.map(|session| session_info(&self.0, session)).collect();
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.age_ms));
+        Ok(Response::new(v1::ListSessionsResponse { sessions }))
+    }
+
     async fn drain_node(
         &self,
         request: Request<v1::DrainNodeRequest>,
@@ -91,6 +104,19 @@ impl ClusterService for Cluster {
                 Err(status::from_error(&error.hint("haulier nodes; a node that is lost takes no tasks anyway")))
             }
         }
+    }
+}
+
+fn session_info(node: &NodeCore, session: &Session) -> v1::SessionInfo {
+    let snapshots = session.code.snapshots();
+    v1::SessionInfo {
+        id: session.id.clone(),
+        node: node.name.clone(),
+        identity: session.identity.name().to_owned(),
+        language: session.language.map_or(v1::Language::Rust, v1::Language::from).into(),
+        age_ms: u64::try_from(session.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
+        tasks: session.open_tasks(),
+        snapshots: snapshots.into_iter().map(|(digest, _)| Digest::concatenate(&[digest]).into()).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The code of a session: snapshots that it has announced, offers that are under way, entries asked for late.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -45,6 +45,8 @@ pub(crate) struct SessionCode(Mutex<State>);
 #[derive(Default)]
 struct State {
     snapshots: HashMap<Digest, Arc<Snapshot>>,
+    /// Their digests, oldest first.
+    order: Vec<Digest>,
     complete: HashSet<u64>,
     waiting: HashMap<u64, Vec<Waiting>>,
     requests: HashMap<u64, oneshot::Sender<Result<()>>>,
@@ -55,6 +57,18 @@ impl SessionCode {
     /// A snapshot that this session has announced.
     pub(crate) fn snapshot(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
         self.0.lock().snapshots.get(digest).cloned()
+    }
+
+    /// All snapshots, oldest first.
+    pub(crate) fn snapshots(&self) -> Vec<(Digest, Arc<Snapshot>)> {
+        let state = self.0.lock();
+        state.order.iter().filter_map(|digest| Some((*digest, state.snapshots.get(digest)?.clone()))).collect()
+    }
+
+    /// The newest snapshot whose digest, in hexadecimal, begins with `prefix`.
+    pub(crate) fn newest_snapshot(&self, prefix: &str) -> Option<(Digest, Arc<Snapshot>)> {
+        let prefix = prefix.strip_prefix("sha256:").unwrap_or(prefix);
+        self.snapshots().into_iter().rev().find(|(digest, _)| digest.hex().starts_with(prefix))
     }
 
     /// Whether tasks that depend on this offer can begin.
@@ -78,7 +92,12 @@ impl SessionCode {
     pub(crate) fn complete(&self, offer_id: u64, manifest: Manifest, names: Vec<String>) {
         let waiting = {
             let mut state = self.0.lock();
-            state.snapshots.entry(manifest.digest()).or_insert_with(|| Arc::new(Snapshot { manifest, names }));
+            let digest = manifest.digest();
+            let State { snapshots, order, .. } = &mut *state;
+            if let Entry::Vacant(vacant) = snapshots.entry(digest) {
+                vacant.insert(Arc::new(Snapshot { manifest, names }));
+                order.push(digest);
+            }
             state.complete.insert(offer_id);
             state.waiting.remove(&offer_id)
         };

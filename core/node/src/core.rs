@@ -33,6 +33,7 @@ use crate::{
     server::private_folder,
     session::Session,
     units::Units,
+    uploads::Uploads,
 };
 
 /// What the parts of a node share.
@@ -52,6 +53,7 @@ pub(crate) struct NodeCore {
     pub(crate) store_packs: PathBuf,
     pub(crate) environments: PathBuf,
     pub(crate) units: Units,
+    pub(crate) uploads: Uploads,
     pub(crate) class_paths: ClassPaths,
     pub(crate) payloads: PayloadFolder,
     pub(crate) supervisor: Supervisor,
@@ -65,6 +67,9 @@ pub(crate) struct NodeCore {
     pub(crate) look_again: Arc<Notify>,
     pub(crate) pulse: Pulse,
     pub(crate) started: Instant,
+    pub(crate) data_dir: PathBuf,
+    /// Where the workers' own code is.
+    pub(crate) home: PathBuf,
     pub(crate) temp: PathBuf,
     pub(crate) next_temp: AtomicU64,
     pub(crate) tokens: Tokens,
@@ -133,6 +138,16 @@ impl NodeCore {
         found.ok_or_else(|| {
             Error::new(ErrorKind::SessionLost, "find the session", "the node does not have this session any more")
                 .hint("connect again")
+        })
+    }
+
+    /// A session by the name that operators see; only that of the same identity.
+    pub(crate) fn session_of(&self, id: &str, identity: &Identity) -> Result<Arc<Session>> {
+        let sessions = self.sessions.lock();
+        let found = sessions.values().find(|session| session.id == id && session.identity == *identity);
+        found.cloned().ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "find a session", format!("this node has no session '{id}' of yours"))
+                .hint("haulier sessions lists those of the node that you are connected to")
         })
     }
 

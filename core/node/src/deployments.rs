@@ -1,20 +1,27 @@
-//! Units over the protocol: deploy, undeploy, list, inspect.
+//! Units over the protocol: deploy, undeploy, list, inspect, alias, promote.
 
 use std::{sync::Arc, time::Duration};
 
-use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, UnitReference};
+use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, UnitReference, Version};
 use haulier_protocol::{
     status,
     v1::{self, deploy_request, deploy_response, deployment_service_server::DeploymentService},
 };
-use haulier_store::{PublishRequest, UnitRecord, UnitState};
+use haulier_store::{Collected, UnitRecord, UnitState};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{core::NodeCore, modules::Messages, run::StopReason};
+use crate::{
+    core::NodeCore,
+    deployer::{Order, Origin},
+    modules::Messages,
+    uploads::Upload,
+};
 
 const PAGE: usize = 1000;
+/// The longest time that a client may ask to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 pub(crate) struct Deployments(pub(crate) Arc<NodeCore>);
 
@@ -24,6 +31,8 @@ type Answers = mpsc::Sender<Result<v1::DeployResponse, Status>>;
 impl DeploymentService for Deployments {
     type DeployStream = ReceiverStream<Result<v1::DeployResponse, Status>>;
     type GetUnitStream = Messages<v1::GetUnitResponse>;
+    type ListUnitsStream = Messages<v1::ListUnitsResponse>;
+    type DeployFromStream = Messages<v1::DeployFromResponse>;
 
     async fn deploy(
         &self,
@@ -46,28 +55,24 @@ impl DeploymentService for Deployments {
     async fn undeploy(&self, request: Request<v1::UndeployRequest>) -> Result<Response<v1::UndeployResponse>, Status> {
         self.0.identify(request.metadata())?;
         let request = request.into_inner();
-        let removed = undeploy(&self.0, &request).await.map_err(|error| status::from_error(&error))?;
+        let undeploy = async { self.0.undeploy(&request.reference.parse()?, request.force).await };
+        let removed = answered(undeploy.await)?;
         Ok(Response::new(v1::UndeployResponse { units: removed.iter().map(|record| unit(&self.0, record)).collect() }))
     }
 
     async fn list_units(
         &self,
         request: Request<v1::ListUnitsRequest>,
-    ) -> Result<Response<v1::ListUnitsResponse>, Status> {
+    ) -> Result<Response<Self::ListUnitsStream>, Status> {
         self.0.identify(request.metadata())?;
         let name = request.into_inner().name;
-        let list = async {
-            let name = if name.is_empty() { None } else { Some(name.parse()?) };
-            self.0.store.list(name.as_ref()).await
-        };
-        let units = list.await.map_err(|error| status::from_error(&error))?;
-        // A generation that was replaced and is still in use is no version of its own.
-        let is_replaced = |unit: &&UnitRecord| {
-            let newer = |other: &UnitRecord| other.id == unit.id && other.generation > unit.generation;
-            unit.state == UnitState::Obsolete && units.iter().any(newer)
-        };
-        let shown = units.iter().filter(|record| !is_replaced(record));
-        Ok(Response::new(v1::ListUnitsResponse { units: shown.map(|record| unit(&self.0, record)).collect() }))
+        let units = answered(list(&self.0, &name).await)?;
+        let mut pages: Vec<v1::ListUnitsResponse> =
+            units.chunks(PAGE).map(|page| v1::ListUnitsResponse { units: page.to_vec() }).collect();
+        if pages.is_empty() {
+            pages.push(v1::ListUnitsResponse::default());
+        }
+        Ok(Response::new(Box::pin(tokio_stream::iter(pages.into_iter().map(Ok)))))
     }
 
     async fn get_unit(&self, request: Request<v1::GetUnitRequest>) -> Result<Response<Self::GetUnitStream>, Status> {
@@ -92,14 +97,114 @@ impl DeploymentService for Deployments {
                 root: index as u32,
             })
             .collect();
-        let mut pages: Vec<v1::GetUnitResponse> =
-            entries.chunks(PAGE).map(|page| v1::GetUnitResponse { unit: None, entries: page.to_vec() }).collect();
+        let mut pages: Vec<v1::GetUnitResponse> = entries
+            .chunks(PAGE)
+            .map(|page| v1::GetUnitResponse { entries: page.to_vec(), ..Default::default() })
+            .collect();
         if pages.is_empty() {
             pages.push(v1::GetUnitResponse::default());
         }
         pages[0].unit = Some(unit(&self.0, &record));
+        let origins = self.0.origins_of(&record).await.into_iter();
+        pages[0].origins = origins
+            .map(|Origin { source, sha256, coordinates }| v1::UnitOrigin { source, sha256, coordinates })
+            .collect();
         Ok(Response::new(Box::pin(tokio_stream::iter(pages.into_iter().map(Ok)))))
     }
+
+    async fn deploy_from(
+        &self,
+        request: Request<v1::DeployFromRequest>,
+    ) -> Result<Response<Self::DeployFromStream>, Status> {
+        let identity = self.0.identify(request.metadata())?;
+        Ok(Response::new(crate::fetching::deploy_from(&self.0, identity.name(), request.into_inner())))
+    }
+
+    async fn wait_unit(&self, request: Request<v1::WaitUnitRequest>) -> Result<Response<v1::WaitUnitResponse>, Status> {
+        self.0.identify(request.metadata())?;
+        let request = request.into_inner();
+        let patience = Duration::from_millis(request.timeout_ms).min(LONGEST_WAIT);
+        let wait = async { self.0.wait_for(&request.reference.parse()?, &request.nodes, patience).await };
+        let record = answered(wait.await)?;
+        Ok(Response::new(v1::WaitUnitResponse { unit: Some(unit(&self.0, &record)) }))
+    }
+
+    async fn set_alias(&self, request: Request<v1::SetAliasRequest>) -> Result<Response<v1::SetAliasResponse>, Status> {
+        self.0.identify(request.metadata())?;
+        let request = request.into_inner();
+        let set = async {
+            let version: Option<Version> =
+                if request.version.is_empty() { None } else { Some(request.version.parse()?) };
+            self.0.set_alias(&request.name.parse()?, &request.alias.parse()?, version.as_ref()).await
+        };
+        let (record, previous) = answered(set.await)?;
+        Ok(Response::new(v1::SetAliasResponse { unit: record.map(|record| unit(&self.0, &record)), previous }))
+    }
+
+    async fn promote(&self, request: Request<v1::PromoteRequest>) -> Result<Response<v1::PromoteResponse>, Status> {
+        let identity = self.0.identify(request.metadata())?;
+        let request = request.into_inner();
+        let promote = async {
+            let session = self.0.session_of(&request.session_id, &identity)?;
+            let order = Order::parse(&request.name, &request.version, identity.name())?;
+            let order = Order { replace: request.replace, nodes: request.nodes, ..order };
+            self.0.promote(&session, &request.snapshot, order).await
+        };
+        let record = answered(promote.await)?;
+        Ok(Response::new(v1::PromoteResponse { unit: Some(unit(&self.0, &record)) }))
+    }
+
+    async fn collect_garbage(
+        &self,
+        request: Request<v1::CollectGarbageRequest>,
+    ) -> Result<Response<v1::CollectGarbageResponse>, Status> {
+        self.0.identify(request.metadata())?;
+        let collected = self.0.collect(request.into_inner().dry_run, Duration::ZERO).await;
+        let Collected { packs, bytes, held_bytes } = answered(collected)?;
+        Ok(Response::new(v1::CollectGarbageResponse { node: self.0.name.clone(), packs, bytes, held_bytes }))
+    }
+
+    async fn add_watch(&self, request: Request<v1::AddWatchRequest>) -> Result<Response<v1::AddWatchResponse>, Status> {
+        let identity = self.0.identify(request.metadata())?;
+        let watch = answered(crate::watching::add(&self.0, identity.name(), &request.into_inner()).await)?;
+        Ok(Response::new(v1::AddWatchResponse { watch: Some(watch) }))
+    }
+
+    async fn remove_watch(
+        &self,
+        request: Request<v1::RemoveWatchRequest>,
+    ) -> Result<Response<v1::RemoveWatchResponse>, Status> {
+        self.0.identify(request.metadata())?;
+        let watch = answered(crate::watching::remove(&self.0, &request.into_inner()).await)?;
+        Ok(Response::new(v1::RemoveWatchResponse { watch: Some(watch) }))
+    }
+
+    async fn list_watches(
+        &self,
+        request: Request<v1::ListWatchesRequest>,
+    ) -> Result<Response<v1::ListWatchesResponse>, Status> {
+        self.0.identify(request.metadata())?;
+        let watches = answered(crate::watching::list(&self.0).await)?;
+        Ok(Response::new(v1::ListWatchesResponse { watches }))
+    }
+}
+
+fn answered<T>(result: Result<T>) -> Result<T, Status> {
+    result.map_err(|error| status::from_error(&error))
+}
+
+/// The units of a name, or all if it is empty, those that are on their way to this node included.
+async fn list(node: &NodeCore, name: &str) -> Result<Vec<v1::Unit>> {
+    let name = if name.is_empty() { None } else { Some(name.parse()?) };
+    let units = node.store.list(name.as_ref()).await?;
+    // A generation that was replaced and is still in use is no version of its own.
+    let is_replaced = |at: usize| {
+        let record = &units[at];
+        // Those of one version stand together, the newest last.
+        record.state == UnitState::Obsolete && units.get(at + 1).is_some_and(|next| next.id == record.id)
+    };
+    let shown = (0..units.len()).filter(|at| !is_replaced(*at)).map(|at| unit(node, &units[at]));
+    Ok(node.uploads.list(name.as_ref()).into_iter().chain(shown).collect())
 }
 
 async fn deploy(
@@ -113,96 +218,78 @@ async fn deploy(
         return Err(Error::new(ErrorKind::InvalidArgument, operation, "the first message must be a start"));
     };
     let operation = format!("deploy {}:{}", start.name, start.version);
-    let in_operation = |error: Error| error.in_operation(operation.trim_end_matches(':').to_owned());
-    let name = start.name.parse().map_err(in_operation)?;
-    let version = if start.version.is_empty() { None } else { Some(start.version.parse().map_err(in_operation)?) };
+    let operation = operation.trim_end_matches(':');
+    let in_operation = |error: Error| error.in_operation(operation.to_owned());
+    let mut order = Order::parse(&start.name, &start.version, deployed_by).map_err(in_operation)?;
+    order.replace = start.replace;
+    order.nodes = start.nodes;
+    order.origins = start.origins.into_iter().map(origin).collect();
     let manifest = Manifest { roots: Digest::split(&start.roots)? };
-    if manifest.roots.is_empty() || manifest.roots.len() != start.sources.len() {
-        return Err(in_operation(Error::new(
-            ErrorKind::InvalidArgument,
-            "",
-            "there must be sources, one name for each root",
-        )));
+    let roots = manifest.roots.len();
+    if roots == 0 || roots != start.sources.len() || !(order.origins.is_empty() || order.origins.len() == roots) {
+        let message = "there must be sources, one name for each root, and an origin for each or none";
+        return Err(in_operation(Error::new(ErrorKind::InvalidArgument, "", message)));
     }
-    check_nodes(node, &start.nodes).map_err(in_operation)?;
-    need(answers, node.store.missing(manifest.roots.iter().copied())).await?;
-    receive_pack(node, incoming, &operation).await?;
-    let roots = node.store.roots(&manifest).map_err(in_operation)?;
-    let entries = roots.iter().flat_map(|root| root.entries.iter().map(|entry| entry.digest));
-    need(answers, node.store.missing(entries)).await?;
-    receive_pack(node, incoming, &operation).await?;
-    let digest = manifest.digest();
-    if !node.members.is_alone() {
-        // The others take it while this node syncs it.
-        tokio::task::block_in_place(|| node.store.put(&manifest.encode()))?;
-        node.holds(digest);
+    if order.version.is_none() && !start.artifact_version.is_empty() {
+        order.version = Some(start.artifact_version.parse().map_err(in_operation)?);
     }
-    let request = PublishRequest {
-        name,
-        version,
-        manifest,
-        sources: start.sources,
-        replace: start.replace,
-        deployed_by: deployed_by.to_owned(),
+    node.check_nodes(&order.nodes).map_err(in_operation)?;
+    let upload = node.uploads.begin(&order.name, order.version.as_ref(), deployed_by);
+    let receiving = receive(node, &manifest, incoming, answers, operation);
+    let lease = tokio::select! {
+        lease = receiving => lease?,
+        () = upload.cancelled() => return Err(undeployed(operation)),
     };
-    let record = node.store.publish(request).await.map_err(|error| {
-        node.holdings_are_old();
-        in_operation(error)
-    })?;
-    node.units_changed();
-    node.holds(record.digest);
-    spread(node, &record, &start.nodes).await;
-    node.remove_unused(&record.id.name).await;
-    tracing::info!(unit = %record.id, digest = %record.digest.short(), by = deployed_by, "deployed");
+    let record = publish(node, order, manifest, start.sources, &upload).await?;
+    drop(lease);
     let response = v1::DeployResponse { message: Some(deploy_response::Message::Unit(unit(node, &record))) };
     // The unit is there even if the client has gone.
     let _ = answers.send(Ok(response)).await;
     Ok(())
 }
 
-/// Refuses names of nodes that the cluster does not have. One that is lost is a node all the same.
-fn check_nodes(node: &NodeCore, wanted: &str) -> Result<()> {
-    if matches!(wanted, "" | "one" | "majority" | "all") {
-        return Ok(());
-    }
-    let known = |name: &str| name == node.name || node.members.get(name).is_some();
-    match wanted.split(',').map(str::trim).find(|name| !known(name)) {
-        None => Ok(()),
-        Some(name) => Err(Error::new(ErrorKind::NotFound, "", format!("the cluster has no node '{name}'"))
-            .hint("--nodes one, majority, all, or names of nodes: haulier nodes")),
-    }
+/// Receives what the store lacks. What the client is told is here stays until the lease ends.
+async fn receive(
+    node: &Arc<NodeCore>,
+    manifest: &Manifest,
+    incoming: &mut Streaming<v1::DeployRequest>,
+    answers: &Answers,
+    operation: &str,
+) -> Result<haulier_store::Lease> {
+    let mut lease = node.store.lease(manifest.roots.iter().copied());
+    need(answers, node.store.missing(manifest.roots.iter().copied())).await?;
+    receive_pack(node, incoming, operation).await?;
+    let roots = node.store.roots(manifest).map_err(|error| error.in_operation(operation.to_owned()))?;
+    let entries = || roots.iter().flat_map(|root| root.entries.iter().map(|entry| entry.digest));
+    lease.extend(entries());
+    need(answers, node.store.missing(entries())).await?;
+    receive_pack(node, incoming, operation).await?;
+    Ok(lease)
 }
 
-/// How long a deploy waits for other nodes.
-const SPREAD: Duration = Duration::from_secs(10);
-
-/// Waits until the nodes that were asked for have the unit. Nodes that are lost are not waited for.
-async fn spread(node: &NodeCore, record: &UnitRecord, wanted: &str) {
-    let mut changes = node.members.watch_holdings();
-    let enough = || {
-        let heard = node.members.heard();
-        let has = |name: &str| {
-            name == node.name || heard.iter().any(|peer| peer.name() == name && peer.holds(&record.digest))
-        };
-        let lost = |name: &str| name != node.name && !heard.iter().any(|peer| peer.name() == name);
-        let holders = 1 + heard.iter().filter(|peer| peer.holds(&record.digest)).count();
-        match wanted {
-            "one" => true,
-            "all" => holders > heard.len(),
-            "" | "majority" => holders > heard.len().div_ceil(2),
-            names => names.split(',').map(str::trim).all(|name| has(name) || lost(name)),
-        }
-    };
-    let wait = async {
-        while !enough() {
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    };
-    if tokio::time::timeout(SPREAD, wait).await.is_err() {
-        tracing::warn!(unit = %record.id, "not all nodes that were asked for have the unit yet; they go on fetching it");
+async fn publish(
+    node: &Arc<NodeCore>,
+    order: Order,
+    manifest: Manifest,
+    sources: Vec<String>,
+    upload: &Upload,
+) -> Result<UnitRecord> {
+    let operation = order.operation();
+    if upload.is_cancelled() {
+        return Err(undeployed(&operation));
     }
+    node.publish(order, manifest, sources).await
+}
+
+/// What a client says about a root: of a stranger, so that it is bounded.
+fn origin(origin: v1::UnitOrigin) -> Origin {
+    const LONGEST: usize = 1024;
+    let bounded = |text: String| text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    Origin { source: bounded(origin.source), sha256: bounded(origin.sha256), coordinates: bounded(origin.coordinates) }
+}
+
+fn undeployed(operation: &str) -> Error {
+    Error::new(ErrorKind::Canceled, operation, "it was undeployed before it was whole").hint("deploy it again")
 }
 
 async fn next(incoming: &mut Streaming<v1::DeployRequest>, operation: &str) -> Result<Option<deploy_request::Message>> {
@@ -243,23 +330,8 @@ async fn receive_pack(
     }
 }
 
-async fn undeploy(node: &Arc<NodeCore>, request: &v1::UndeployRequest) -> Result<Vec<UnitRecord>> {
-    let reference: UnitReference = request.reference.parse()?;
-    let removed = node.store.undeploy(&reference).await?;
-    node.units_changed();
-    for record in &removed {
-        tracing::info!(unit = %record.id, force = request.force, "undeployed");
-        if request.force {
-            for run in node.scheduler.runs_with_unit(record.digest) {
-                node.scheduler.stop(run, StopReason::Canceled, false);
-            }
-        }
-        node.remove_if_unused(record.clone()).await;
-    }
-    Ok(removed)
-}
-
-fn unit(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
+/// A unit as clients see it.
+pub(crate) fn unit(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
     v1::Unit {
         name: record.id.name.to_string(),
         version: record.id.version.to_string(),
@@ -278,5 +350,6 @@ fn unit(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
         deployed_by: record.deployed_by.clone(),
         sources: record.sources.clone(),
         holders: node.holders_of(&record.digest),
+        aliases: record.aliases.clone(),
     }
 }

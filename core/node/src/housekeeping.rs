@@ -1,4 +1,5 @@
-//! What a node does now and then: ends idle workers, kills those that do not answer, removes units that nobody uses.
+//! What a node does now and then: ends idle workers, kills those that do not answer, removes units that nobody uses, frees
+//! content that nothing names.
 
 use std::{
     collections::HashMap,
@@ -11,16 +12,19 @@ use haulier_worker::{Worker, WorkerId};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::core::NodeCore;
+use crate::{core::NodeCore, garbage};
 
 /// How often the node looks.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How often content that nothing names is looked for.
+const COLLECTION: Duration = Duration::from_secs(300);
 /// A worker that does not answer so many times in a row is taken for dead.
 const SILENCES: u32 = 3;
 
 /// Ends workers that have nothing to do, and removes units that nobody uses any more.
 pub(crate) async fn run(node: Weak<NodeCore>, mut released: mpsc::UnboundedReceiver<UnitRecord>) {
     let mut tick = tokio::time::interval(HOUSEKEEPING);
+    let mut collection = tokio::time::interval_at(tokio::time::Instant::now() + COLLECTION, COLLECTION);
     let silent = Arc::new(Mutex::new(HashMap::new()));
     loop {
         tokio::select! {
@@ -31,6 +35,12 @@ pub(crate) async fn run(node: Weak<NodeCore>, mut released: mpsc::UnboundedRecei
                 }
                 for worker in node.scheduler.workers() {
                     tokio::spawn(listen(worker, silent.clone()));
+                }
+            }
+            _ = collection.tick() => {
+                let Some(node) = node.upgrade() else { return };
+                if let Err(error) = node.collect(false, garbage::CACHE_AGE).await {
+                    tracing::warn!(%error, "content that nothing names cannot be freed");
                 }
             }
             record = released.recv() => {

@@ -60,6 +60,16 @@ impl Tokens {
         }
     }
 
+    /// The identity of a client by its token; there is none without.
+    pub(crate) fn identify_bearer(&self, token: &str) -> Result<Identity> {
+        let digest = Digest::of(token.as_bytes());
+        match self.clients.iter().find(|(_, known)| *known == digest) {
+            Some((name, _)) => Ok(Identity(name.as_str().into())),
+            None => Err(Error::new(ErrorKind::PermissionDenied, "connect", "the token is not known to this node")
+                .hint("a token of the node's --token-file")),
+        }
+    }
+
     /// The identity behind a request. Requests of web pages (an `Origin`) are refused: a page must not reach a node
     /// through its visitor's browser.
     pub(crate) fn identify(&self, metadata: &MetadataMap) -> Result<Identity> {

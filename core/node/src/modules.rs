@@ -134,6 +134,7 @@ async fn receive_offer(
 ) -> Result<()> {
     let roots = Digest::split(&offer.roots)?;
     let manifest = Manifest { roots: roots.clone() };
+    let mut lease = None;
     if offer.request_id == 0 {
         if manifest.digest().as_bytes() != offer.snapshot.as_ref() {
             return Err(Error::new(
@@ -143,6 +144,8 @@ async fn receive_offer(
             ));
         }
         let entries = Digest::split(&offer.entries)?;
+        // What the client is told is here stays until the session names it.
+        lease = Some(node.store.lease(roots.iter().chain(&entries).copied()));
         let missing = node.store.missing(roots.into_iter().chain(entries));
         let digests = Digest::concatenate(&missing);
         let need = send_code_response::Message::Need(v1::CodeNeed { digests: digests.into() });
@@ -157,6 +160,7 @@ async fn receive_offer(
         whole.await.map_err(|error| Error::internal("receive code", error.to_string()))??;
         session.code.complete(offer.offer_id, manifest, offer.names.clone());
     }
+    drop(lease);
     if received.records > 0 {
         node.class_paths.code_round_trips.fetch_add(1, Ordering::Relaxed);
     }

@@ -68,6 +68,8 @@ pub struct NodeBuilder {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: SocketAddr,
     pub(crate) advertise: Option<String>,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) admin_hosts: Vec<String>,
     pub(crate) join: Option<String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) local_code: Vec<PathBuf>,
@@ -96,6 +98,8 @@ impl Default for NodeBuilder {
             data_dir: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 7440)),
             advertise: None,
+            admin: None,
+            admin_hosts: Vec::new(),
             join: None,
             labels: BTreeMap::new(),
             local_code: Vec::new(),
@@ -144,6 +148,21 @@ impl NodeBuilder {
     #[must_use]
     pub fn advertise(mut self, address: impl Into<String>) -> Self {
         self.advertise = Some(address.into());
+        self
+    }
+
+    /// Serves the HTTP gateway for deployments at this address; port 0 takes a free port. It always asks for a token, so
+    /// [`NodeBuilder::token`] is needed, and beyond loopback TLS. Default: no gateway.
+    #[must_use]
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = Some(address);
+        self
+    }
+
+    /// Adds a name by which the gateway may be reached (`Host`), besides those of loopback and its own address.
+    #[must_use]
+    pub fn admin_host(mut self, host: impl Into<String>) -> Self {
+        self.admin_hosts.push(host.into());
         self
     }
 
@@ -309,6 +328,19 @@ impl NodeBuilder {
                 format!("{} is beyond loopback, and whoever reaches it could run code", self.listen),
             )
             .hint("--token-file FILE --tls-cert CERT --tls-key KEY, or --insecure on a network that you trust"));
+        }
+        if self.admin.is_some() && self.tokens.is_empty() {
+            let message = "the HTTP gateway always asks for a token, and the node has none";
+            return Err(Error::new(ErrorKind::InvalidArgument, operation, message).hint("--token-file FILE"));
+        }
+        if let Some(admin) = self.admin
+            && !admin.ip().is_loopback()
+            && !self.insecure
+            && self.tls.is_none()
+        {
+            let message = format!("{admin} is beyond loopback, and tokens would travel unprotected");
+            return Err(Error::new(ErrorKind::InvalidArgument, operation, message)
+                .hint("--tls-cert CERT --tls-key KEY, or --insecure on a network that you trust"));
         }
         if self.beyond_loopback() && self.join.is_some() && !self.insecure && self.cluster_token.is_none() {
             let message = "joining a cluster beyond loopback needs the cluster's token";

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs, io,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Weak, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -37,7 +37,7 @@ use crate::{
     control::Tasks,
     core::{NodeCore, Pulse},
     deployments::Deployments,
-    holdings, housekeeping,
+    gateway, holdings, housekeeping,
     local_code::LocalCode,
     members::{Dialer, Members, Registration},
     modules::Modules,
@@ -47,7 +47,8 @@ use crate::{
     relays::Relays,
     schedule::Scheduler,
     units::Units,
-    workers,
+    uploads::Uploads,
+    watching, workers,
 };
 
 /// Payloads up to this size travel on the control stream, in bytes.
@@ -58,6 +59,7 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 pub struct Node {
     core: Arc<NodeCore>,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -71,6 +73,11 @@ impl Node {
     /// The address that the node listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that its HTTP gateway listens on, if it has one.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// The node's name.
@@ -125,9 +132,12 @@ pub(crate) async fn start(options: NodeBuilder) -> Result<Node> {
     tokio::spawn(
         stop.clone().run_until_cancelled_owned(holdings::follow(Arc::downgrade(&core), core.catalogue.shared())),
     );
+    let admin = gateway::start(&core, &options, &data_dir, &stop).await.inspect_err(|_| stop.cancel())?;
+    let watching = watching::follow(Arc::downgrade(&core), core.catalogue.shared(), stop.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
     tokio::spawn(stop.clone().run_until_cancelled_owned(stay_awake(Arc::downgrade(&core))));
     tracing::info!(node = core.name, %address, "serving");
-    Ok(Node { core, address, stop, serving })
+    Ok(Node { core, address, admin, stop, serving })
 }
 
 /// Notes again and again that the process runs.
@@ -162,7 +172,11 @@ async fn build(
     let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
     let temp = data_dir.join("temp");
     empty_folder(&temp).map_err(open)?;
-    let supervisor = start_supervisor(options, std::env::current_exe().map_err(open)?)?;
+    let program = std::env::current_exe().map_err(open)?;
+    let installed = || program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier");
+    let home = workers::check_home(&options.home.clone().unwrap_or_else(installed))?;
+    let launcher = options.launcher.clone().unwrap_or(program);
+    let supervisor = Supervisor::start(SupervisorOptions { launcher, home: home.clone() })?;
     let core = Arc::new_cyclic(|node| NodeCore {
         name: own.name.clone(),
         address: own.address.clone(),
@@ -179,6 +193,7 @@ async fn build(
         store_packs: store_dir.join("packs"),
         environments,
         units,
+        uploads: Uploads::default(),
         class_paths,
         payloads,
         supervisor,
@@ -191,6 +206,8 @@ async fn build(
         look_again: Arc::default(),
         pulse: Pulse::default(),
         started: Instant::now(),
+        home,
+        data_dir,
         temp,
         next_temp: AtomicU64::new(1),
         tokens: options.tokens.clone(),
@@ -218,13 +235,6 @@ async fn read_local_code(options: &NodeBuilder, store: &Store) -> Result<Option<
     let read = tokio::task::spawn_blocking(move || LocalCode::read(&store, &paths)).await;
     let local = read.map_err(|error| Error::internal("start a node", error.to_string()))??;
     Ok(local.map(Arc::new))
-}
-
-fn start_supervisor(options: &NodeBuilder, program: PathBuf) -> Result<Supervisor> {
-    let installed = || program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier");
-    let home = workers::check_home(&options.home.clone().unwrap_or_else(installed))?;
-    let launcher = options.launcher.clone().unwrap_or(program);
-    Supervisor::start(SupervisorOptions { launcher, home })
 }
 
 /// What this node says of itself.

@@ -33,6 +33,7 @@ pub(crate) struct Session {
     pub(crate) mode: DeploymentMode,
     /// The node that passes tasks on, if this is no session of a client.
     pub(crate) origin: Option<String>,
+    pub(crate) opened: Instant,
     pub(crate) code: SessionCode,
     pub(crate) placements: Placements,
     state: Mutex<State>,
@@ -82,6 +83,7 @@ impl Session {
             capabilities: hello.capabilities.clone(),
             mode: hello.mode().into(),
             origin: hello.relay.as_ref().map(|relay| relay.node.clone()),
+            opened: Instant::now(),
             code: SessionCode::default(),
             placements: Placements::default(),
             state: Mutex::default(),

@@ -1,11 +1,11 @@
 //! Units in use: references resolved once, and files removed only when nobody holds them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use haulier_model::{Digest, Error, ErrorKind, Result, Selector, UnitReference};
+use haulier_model::{Digest, Error, ErrorKind, Result, Retry, Selector, UnitReference};
 use haulier_store::{Store, UnitRecord};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// A unit that a class path uses. When the last one goes, an obsolete unit can be removed.
 pub(crate) struct PinnedUnit {
@@ -26,7 +26,11 @@ pub(crate) struct Units {
     production: bool,
     state: Mutex<State>,
     released: mpsc::UnboundedSender<UnitRecord>,
+    changes: watch::Sender<()>,
 }
+
+/// How long a node waits to hear of a unit that another node has resolved.
+const HEARSAY: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 struct State {
@@ -40,7 +44,7 @@ impl Units {
     /// The receiver gets each unit that is no longer used.
     pub(crate) fn new(store: Store, production: bool) -> (Self, mpsc::UnboundedReceiver<UnitRecord>) {
         let (released, receiver) = mpsc::unbounded_channel();
-        (Self { store, production, state: Mutex::default(), released }, receiver)
+        (Self { store, production, state: Mutex::default(), released, changes: watch::Sender::default() }, receiver)
     }
 
     /// Resolves a reference and pins what it names. Submits of the same reference share the result until a deployment
@@ -76,6 +80,29 @@ impl Units {
         Ok(unit)
     }
 
+    /// Pins what another node has resolved to a digest. This node may not have heard of it yet, if it was cut off or
+    /// stopped: then it waits a little, and the error is `Unavailable`, never that the unit is unknown.
+    pub(crate) async fn pin_resolved(&self, reference: &str) -> Result<Arc<PinnedUnit>> {
+        let mut changes = self.changes.subscribe();
+        let heard = async {
+            loop {
+                match self.pin(reference).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        // The sender lives as long as these units.
+                        let _ = changes.changed().await;
+                    }
+                    other => return other,
+                }
+            }
+        };
+        tokio::time::timeout(HEARSAY, heard).await.unwrap_or_else(|_| {
+            let message = format!("this node has not heard of '{reference}' within {HEARSAY:?}");
+            Err(Error::new(ErrorKind::Unavailable, "resolve a unit", message)
+                .with_retry(Retry::Later)
+                .hint("submit again; haulier nodes shows whether the node is well"))
+        })
+    }
+
     /// A deployment changed: references are resolved anew.
     pub(crate) fn changed(&self) {
         let forgotten = {
@@ -84,6 +111,14 @@ impl Units {
             std::mem::take(&mut state.resolved)
         };
         drop(forgotten);
+        self.changes.send_replace(());
+    }
+
+    /// The digests of the units that tasks or sessions use.
+    pub(crate) fn in_use(&self) -> Vec<Digest> {
+        let state = self.state.lock();
+        let used = state.pinned.iter().filter(|(_, unit)| unit.strong_count() > 0);
+        used.map(|((digest, _), _)| *digest).collect()
     }
 
     /// Whether a task or a session still uses the unit.

@@ -1,6 +1,7 @@
 //! Reads jars, class files, wheels and folders into roots: what code is, and where its bytes are.
 //!
 //! - [`PackedRoot`] reads a source of a unit, an element of a class path, or an import root of Python.
+//! - [`PackedRoots`] holds several in order, finds their bytes by digest, and packs them.
 //! - [`class_file`] says which classes a class file names; [`closure`] follows such names through roots.
 //! - [`stream`] turns content into the records that travel, and back.
 //!
@@ -17,6 +18,7 @@
 //! ```
 
 mod archive;
+mod artifact;
 pub mod class_file;
 pub mod closure;
 mod content;
@@ -26,6 +28,7 @@ mod fixtures;
 mod folder;
 mod limits;
 mod packed_root;
+mod packed_roots;
 mod paths;
 mod refusal;
 mod source;
@@ -34,3 +37,4 @@ pub mod stream;
 pub use deny::DenyList;
 pub use limits::Limits;
 pub use packed_root::PackedRoot;
+pub use packed_roots::PackedRoots;

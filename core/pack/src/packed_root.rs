@@ -1,6 +1,11 @@
 //! A root read from disk: its entries, and a way to their bytes.
 
-use std::{borrow::Cow, fmt, io::Write, path::Path};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use haulier_model::{Digest, Result, Root};
 
@@ -24,6 +29,7 @@ pub struct PackedRoot {
     by_path: Box<[u32]>,
     content: Content,
     skipped: Vec<String>,
+    file: Option<PathBuf>,
 }
 
 impl PackedRoot {
@@ -65,7 +71,7 @@ impl PackedRoot {
             .map_err(|_| refusal::limit("more entries than a root can hold", u64::from(u32::MAX)))?;
         let mut by_path: Box<[u32]> = (0..count).collect();
         by_path.sort_unstable_by_key(|index| root.entries[*index as usize].path.as_str());
-        let packed = Self { name, digest: root.digest(), root, by_path, content, skipped };
+        let packed = Self { name, digest: root.digest(), root, by_path, content, skipped, file: None };
         for entry in &packed.root.entries {
             let path = entry.path.as_str();
             if packed.starts(path, "/").next().is_some() {
@@ -73,6 +79,15 @@ impl PackedRoot {
             }
         }
         Ok(packed)
+    }
+
+    pub(crate) fn of_file(self, file: &Path) -> Self {
+        Self { file: Some(file.to_owned()), ..self }
+    }
+
+    /// The archive that the root was read from, if it is a file of its own: no folder, and not inside another archive.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The identity of the root: the digest of `root.encode()`, computed when it was read.

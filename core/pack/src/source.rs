@@ -34,9 +34,9 @@ pub(crate) fn read_source(path: &Path, limits: &Limits) -> Result<Vec<PackedRoot
         Archive::open(content::open(path)?.0, &Opening { deny: &none, bad: BadEntry::Refuse, place }, budget)
     };
     match extension.as_str() {
-        "jar" => Ok(vec![of_archive(name, RootKind::Jvm, read(place_as_is, &mut budget)?)?]),
-        "zip" => read_zip(name, read(place_as_is, &mut budget)?, &mut budget),
-        "whl" => Ok(vec![of_archive(name, RootKind::Python, read(place_in_wheel, &mut budget)?)?]),
+        "jar" => Ok(vec![of_archive(name, RootKind::Jvm, read(place_as_is, &mut budget)?)?.of_file(path)]),
+        "zip" => read_zip(path, name, read(place_as_is, &mut budget)?, &mut budget),
+        "whl" => Ok(vec![of_archive(name, RootKind::Python, read(place_in_wheel, &mut budget)?)?.of_file(path)]),
         "py" => read_module(path, name, &mut budget),
         _ => Err(nothing(&format!("'{name}' is no jar, zip, wheel, folder or Python file"))),
     }
@@ -81,7 +81,7 @@ pub(crate) fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> 
 }
 
 /// A zip: its classes or Python sources, and its jars, which become roots of their own.
-fn read_zip(name: String, mut zip: Opened, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
+fn read_zip(path: &Path, name: String, mut zip: Opened, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
     let mut jars = Vec::new();
     for (index, entry) in zip.entries.iter().enumerate().filter(|(_, entry)| is_jar(entry.path.as_str())) {
         let jar = unpack(&zip.archive, index)?;
@@ -94,7 +94,7 @@ fn read_zip(name: String, mut zip: Opened, budget: &mut Budget<'_>) -> Result<Ve
     let kind = if jars.is_empty() && has(is_python) && !has(is_class) { RootKind::Python } else { RootKind::Jvm };
     let mut roots = Vec::new();
     if !zip.entries.is_empty() || jars.is_empty() {
-        roots.push(of_archive(name, kind, zip)?);
+        roots.push(of_archive(name, kind, zip)?.of_file(path));
     }
     roots.append(&mut jars);
     Ok(roots)
@@ -153,7 +153,7 @@ fn of_class_folder(name: String, all: Search<'_>, budget: &mut Budget<'_>) -> Re
         let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is };
         let opened = Archive::open(content::open(&jar.file)?.0, &opening, budget)
             .map_err(|error| error.context("jar", jar.path.as_str()))?;
-        roots.push(of_archive(jar.path.as_str().to_owned(), RootKind::Jvm, opened)?);
+        roots.push(of_archive(jar.path.as_str().to_owned(), RootKind::Jvm, opened)?.of_file(&jar.file));
     }
     Ok(roots)
 }

@@ -1,13 +1,14 @@
-//! The head record of a name: its versions with their states, and every rule by which they change.
+//! The head record of a name: its versions with their states, its aliases, and every rule by which they change.
 //!
 //! Pure: it is read from the catalogue, changed here, and written back by one compare-and-set. It must never know of
 //! disks or of the catalogue.
 
+mod alias;
 mod refusal;
 
 pub(crate) use refusal::unknown;
 
-use std::{cmp::Ordering, fmt::Display, str::FromStr};
+use std::{cmp::Ordering, collections::BTreeMap, fmt::Display, str::FromStr};
 
 use haulier_catalogue::OperationId;
 use haulier_model::{Digest, Error, ErrorKind, Result, Selector, UnitName, Version};
@@ -15,7 +16,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::UnitState;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// Had no aliases; everything else is the same.
+const FORMAT_WITHOUT_ALIASES: u32 = 1;
 
 /// How many revisions (`0.0.N`) stay deployed.
 const KEPT_REVISIONS: usize = 5;
@@ -25,6 +28,9 @@ const KEPT_REVISIONS: usize = 5;
 pub(crate) struct Head {
     format: u32,
     pub(crate) versions: Vec<Generation>,
+    /// Movable names, and the text of the version that each points to, which is deployed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) aliases: BTreeMap<String, String>,
 }
 
 /// A version in one generation.
@@ -43,6 +49,9 @@ pub(crate) struct Generation {
     pub(crate) size: u64,
     pub(crate) entries: u64,
     pub(crate) sources: Sources,
+    /// The content that says where the roots came from.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    pub(crate) origins: Option<Digest>,
     /// Whether the version was counted, not given.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) counted: bool,
@@ -81,12 +90,14 @@ pub(crate) struct Candidate {
     pub(crate) version: Option<Version>,
     pub(crate) digest: Digest,
     pub(crate) replace: bool,
+    pub(crate) replaces_only_its_own: bool,
     pub(crate) operation: OperationId,
     pub(crate) deployed_at_ms: u64,
     pub(crate) deployed_by: String,
     pub(crate) size: u64,
     pub(crate) entries: u64,
     pub(crate) sources: Sources,
+    pub(crate) origins: Option<Digest>,
 }
 
 /// What a change of a head came to.
@@ -96,6 +107,15 @@ pub(crate) enum Outcome<T> {
     Unchanged(T),
     /// The head must be written.
     Changed(T),
+}
+
+impl<T> Outcome<T> {
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Unchanged(value) => Outcome::Unchanged(change(value)),
+            Self::Changed(value) => Outcome::Changed(change(value)),
+        }
+    }
 }
 
 impl Head {
@@ -108,14 +128,14 @@ impl Head {
         let head: Self =
             serde_json::from_slice(bytes).map_err(|error| unreadable(format!("it is not readable: {error}")))?;
         match head.format {
-            FORMAT => Ok(head),
+            FORMAT | FORMAT_WITHOUT_ALIASES => Ok(head),
             other => Err(unreadable(format!("it has format {other}, and this version of Haulier reads {FORMAT}"))),
         }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(&Self { format: FORMAT, versions: self.versions.clone() })
-            .expect("a head has only text and numbers")
+        let current = Self { format: FORMAT, ..self.clone() };
+        serde_json::to_vec(&current).expect("a head has only text and numbers")
     }
 
     /// Adds the candidate as a version, or finds that the same bytes are there.
@@ -137,6 +157,9 @@ impl Head {
             }
             if !candidate.replace && !version.is_development() {
                 return Err(refusal::other_bytes(name, present, candidate.digest));
+            }
+            if candidate.replaces_only_its_own && present.deployed_by != candidate.deployed_by {
+                return Err(refusal::deployed_by_another(name, present));
             }
             present.state = State::Obsolete;
         }
@@ -161,15 +184,25 @@ impl Head {
     pub(crate) fn resolve(&self, name: &UnitName, selector: &Selector) -> Result<&Generation> {
         let found = match selector {
             Selector::Latest => self.latest(),
-            Selector::Named(version) => self.find_deployed(version).map(|index| &self.versions[index]),
+            Selector::Named(version) => {
+                let found = self.find_deployed(version).or_else(|| self.find_alias(version));
+                found.map(|index| &self.versions[index])
+            }
             Selector::Digest(digest) => newest(self.deployed().filter(|present| present.digest == *digest)),
         };
         found.ok_or_else(|| self.refuse(name, selector))
     }
 
-    /// Makes what `selector` means OBSOLETE; [`Selector::Latest`] means all versions. What is OBSOLETE already is
-    /// returned if nothing else is meant, so that it can still be forced.
-    pub(crate) fn undeploy(&mut self, name: &UnitName, selector: &Selector) -> Result<Outcome<Vec<Generation>>> {
+    /// Makes what `selector` means OBSOLETE; [`Selector::Latest`] means all versions and their aliases. One version that
+    /// an alias points to is refused, unless by `force`, which takes the alias along. What is OBSOLETE already is returned
+    /// if nothing else is meant, so that it can still be forced.
+    pub(crate) fn undeploy(
+        &mut self,
+        name: &UnitName,
+        selector: &Selector,
+        force: bool,
+    ) -> Result<Outcome<Vec<Generation>>> {
+        self.check_aliases(name, selector, force)?;
         let exact = match selector {
             Selector::Named(version) => self.find_deployed(version),
             _ => None,
@@ -190,7 +223,10 @@ impl Head {
             }
         }
         match (undeployed.is_empty(), obsolete.is_empty()) {
-            (false, _) => Ok(Outcome::Changed(undeployed)),
+            (false, _) => {
+                self.drop_dangling_aliases();
+                Ok(Outcome::Changed(undeployed))
+            }
             (true, false) => Ok(Outcome::Unchanged(obsolete)),
             (true, true) => Err(self.refuse(name, selector)),
         }
@@ -241,9 +277,11 @@ impl Head {
         revisions
     }
 
+    /// Counted versions past the retention become OBSOLETE, but for those that an alias points to.
     fn retire_revisions(&mut self) {
-        let retired: Vec<OperationId> =
-            self.revisions().iter().skip(KEPT_REVISIONS).map(|present| present.operation).collect();
+        let past = self.revisions().into_iter().skip(KEPT_REVISIONS);
+        let unnamed = past.filter(|present| self.aliases_of(&present.version).next().is_none());
+        let retired: Vec<OperationId> = unnamed.map(|present| present.operation).collect();
         for present in &mut self.versions {
             if retired.contains(&present.operation) {
                 present.state = State::Obsolete;
@@ -279,6 +317,7 @@ impl Candidate {
             size: self.size,
             entries: self.entries,
             sources: self.sources.clone(),
+            origins: self.origins,
             counted,
         }
     }
@@ -314,6 +353,25 @@ mod text {
     {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(|error: haulier_model::Error| D::Error::custom(error.to_string()))
+    }
+}
+
+/// A model type that may be absent.
+mod optional_text {
+    use super::{Deserialize, Deserializer, Digest, Serializer, text};
+
+    #[derive(Deserialize)]
+    struct Present(#[serde(with = "text")] Digest);
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<Digest>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(digest) => text::serialize(digest, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
+        Ok(Option::<Present>::deserialize(deserializer)?.map(|Present(digest)| digest))
     }
 }
 

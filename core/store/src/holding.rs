@@ -110,9 +110,12 @@ impl Store {
 
     /// What is known to belong to a unit, here or not: of one that is not whole, that is less than everything.
     pub(crate) fn known_of_unit(&self, unit: &Digest) -> Vec<Digest> {
-        let roots = self.manifest(unit).map(|manifest| manifest.roots).unwrap_or_default();
-        let here = roots.iter().filter_map(|root| self.root(root).ok()).collect::<Vec<_>>();
-        roots.iter().copied().chain(entries(&here)).collect()
+        self.manifest(unit).map(|manifest| self.known_of(&manifest)).unwrap_or_default()
+    }
+
+    pub(crate) fn known_of(&self, manifest: &Manifest) -> Vec<Digest> {
+        let here = manifest.roots.iter().filter_map(|root| self.root(root).ok()).collect::<Vec<_>>();
+        manifest.roots.iter().copied().chain(entries(&here)).collect()
     }
 
     /// The content of a published unit; an error if it is not whole.

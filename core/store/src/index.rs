@@ -79,6 +79,13 @@ struct State {
     losses: u64,
 }
 
+/// Contents of a pack that nobody names.
+#[derive(Default)]
+struct Dead {
+    digests: Vec<Digest>,
+    bytes: u64,
+}
+
 /// A pack, and those of its contents that are found in it.
 pub(crate) type PackContents = (Arc<Pack>, Vec<Digest>);
 
@@ -135,24 +142,24 @@ impl Index {
         pack
     }
 
-    /// The packs none of whose contents are `live`.
-    pub(crate) fn packs_without(&self, live: impl Fn(&Digest) -> bool) -> Vec<PackContents> {
+    /// The packs none of whose contents are `live`, and the bytes of contents that are not, in the other packs.
+    pub(crate) fn packs_without(&self, live: impl Fn(&Digest) -> bool) -> (Vec<PackContents>, u64) {
         let state = self.0.read();
         let mut used = HashSet::new();
-        let mut unused: HashMap<&Arc<Path>, Vec<Digest>> = HashMap::new();
+        let mut dead: HashMap<&Arc<Path>, Dead> = HashMap::new();
         for (digest, slot) in &state.slots {
-            if used.contains(&slot.pack.path) {
-                continue;
-            }
             if live(digest) {
-                unused.remove(&slot.pack.path);
-                used.insert(slot.pack.path.clone());
+                used.insert(&slot.pack.path);
             } else {
-                unused.entry(&slot.pack.path).or_default().push(*digest);
+                let dead = dead.entry(&slot.pack.path).or_default();
+                dead.bytes += slot.size;
+                dead.digests.push(*digest);
             }
         }
-        let unused_packs = state.packs.iter().filter(|(path, _)| !used.contains(*path));
-        unused_packs.map(|(path, pack)| (pack.clone(), unused.remove(path).unwrap_or_default())).collect()
+        let held = dead.iter().filter(|(path, _)| used.contains(*path)).map(|(_, dead)| dead.bytes).sum();
+        let unused = state.packs.iter().filter(|(path, _)| !used.contains(path));
+        let contents = unused.map(|(path, pack)| (pack.clone(), dead.remove(path).unwrap_or_default().digests));
+        (contents.collect(), held)
     }
 
     /// Forgets those of `packs` that `keep` has no digest of, and returns them. No content becomes known or is looked

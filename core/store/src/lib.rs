@@ -21,7 +21,9 @@
 //!         version: Some("1.2.0".parse()?),
 //!         manifest: Manifest { roots: vec![root] },
 //!         sources: vec!["pricing.jar".to_owned()],
+//!         origins: Vec::new(),
 //!         replace: false,
+//!         replaces_only_its_own: false,
 //!         deployed_by: "unverified:example".to_owned(),
 //!     })
 //!     .await?;
@@ -44,7 +46,7 @@ mod store;
 mod unit;
 mod units;
 
-pub use collection::Collected;
+pub use collection::{Collected, CollectionRules};
 pub use index::{Location, StoredBytes};
 pub use lease::Lease;
 pub use receiver::{Received, Receiver};

@@ -49,6 +49,10 @@ pub struct UnitRecord {
     pub deployed_by: String,
     /// The names of the sources, one for each root.
     pub sources: Vec<String>,
+    /// The aliases that point to this version.
+    pub aliases: Vec<String>,
+    /// The content that says where the roots came from, as whoever deployed it wrote it.
+    pub origins: Option<Digest>,
     /// Names the deployment.
     pub operation: OperationId,
 }
@@ -64,8 +68,12 @@ pub struct PublishRequest {
     pub manifest: Manifest,
     /// One name for each root: "pricing.jar".
     pub sources: Vec<String>,
+    /// Says where the roots came from: kept with the unit, never read by the store. Empty: nothing is known.
+    pub origins: Vec<u8>,
     /// Replace other bytes under the same name and version, as a new generation.
     pub replace: bool,
+    /// Refuse to replace what somebody else has deployed.
+    pub replaces_only_its_own: bool,
     /// Who deploys: the token's name, else "unverified:...".
     pub deployed_by: String,
 }

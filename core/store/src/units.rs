@@ -1,4 +1,4 @@
-//! Units: publish, resolve, list, undeploy, remove; each change is one compare-and-set of the head record.
+//! Units: publish, resolve, list, alias, undeploy, remove; each change is one compare-and-set of the head record.
 
 use std::{
     collections::HashMap,
@@ -37,7 +37,16 @@ impl Store {
     /// revision, unless the newest has the same bytes; the five newest revisions stay deployed. `InvalidArgument` if
     /// content is missing; what is missing must be sent again.
     pub async fn publish(&self, request: PublishRequest) -> Result<UnitRecord> {
-        let PublishRequest { name, version, manifest, sources, replace, deployed_by } = request;
+        let PublishRequest {
+            name,
+            version,
+            manifest,
+            sources,
+            origins,
+            replace,
+            replaces_only_its_own,
+            deployed_by,
+        } = request;
         if manifest.roots.is_empty() || manifest.roots.len() != sources.len() {
             let message = format!(
                 "{} roots with {} names: there must be at least one root, and a name for each",
@@ -48,21 +57,56 @@ impl Store {
         }
         let digest = manifest.digest();
         let store = self.clone();
-        let whole = blocking("deploy", move || store.make_whole(&manifest, sources)).await?;
+        let whole = blocking("deploy", move || store.make_whole(&manifest, sources, &origins)).await?;
         let candidate = Candidate {
             version,
             digest,
             replace,
+            replaces_only_its_own,
             operation: OperationId::random(),
             deployed_at_ms: now_ms(),
             deployed_by,
             size: whole.size,
             entries: whole.entries,
             sources: whole.sources,
+            origins: whole.origins,
         };
-        let published = self.change(&name, candidate.operation, |head| head.publish(&name, &candidate)).await?;
+        let publish = |head: &mut Head| {
+            let outcome = head.publish(&name, &candidate)?;
+            Ok(outcome.map(|published| self.record_in(&name, head, &published)))
+        };
+        let published = self.change(&name, candidate.operation, publish).await?;
         drop(whole.lease);
-        self.record(&name, &published)
+        Ok(published)
+    }
+
+    /// Points an alias of `name` to a deployed version, atomically, and returns that unit with the version that the alias
+    /// pointed to before. A submit that has been resolved keeps what it has.
+    ///
+    /// Errors: `NotFound` or `Conflict` (OBSOLETE) for the version, `Conflict` if a version has the alias's name,
+    /// `InvalidArgument` for "latest" and for what does not begin with a letter.
+    pub async fn set_alias(
+        &self,
+        name: &UnitName,
+        alias: &Version,
+        version: &Version,
+    ) -> Result<(UnitRecord, Option<String>)> {
+        if self.head(name).await?.is_none() {
+            return Err(head::unknown(name));
+        }
+        let set = |head: &mut Head| {
+            let outcome = head.set_alias(name, alias, version)?;
+            Ok(outcome.map(|(target, previous)| (self.record_in(name, head, &target), previous)))
+        };
+        self.change(name, OperationId::random(), set).await
+    }
+
+    /// Removes an alias, and returns the version that it pointed to; `NotFound` if there is no such alias.
+    pub async fn remove_alias(&self, name: &UnitName, alias: &Version) -> Result<String> {
+        if self.head(name).await?.is_none() {
+            return Err(head::unknown(name));
+        }
+        self.change(name, OperationId::random(), |head| head.remove_alias(name, alias)).await
     }
 
     /// The version that a deployment of `name` without one would get: `0.0.N`. `Conflict` if it has versions that were
@@ -80,7 +124,7 @@ impl Store {
         let name = reference.name();
         let (_, head) = self.head(name).await?.ok_or_else(|| head::unknown(name))?;
         let found = head.resolve(name, reference.selector())?;
-        self.record(name, found)
+        Ok(self.record_in(name, &head, found))
     }
 
     /// All units in every state, or those of one name, ordered by name, version and generation.
@@ -93,21 +137,20 @@ impl Store {
         for (name, head) in heads {
             let mut versions: Vec<&Generation> = head.versions.iter().collect();
             versions.sort_by(|a, b| head::order(a, b));
-            for version in versions {
-                records.push(self.record(&name, version)?);
-            }
+            records.extend(versions.into_iter().map(|version| self.record_in(&name, &head, version)));
         }
         Ok(records)
     }
 
     /// Makes a version OBSOLETE, or all versions for a reference without one, and returns them: new tasks are refused,
     /// content stays until [`Store::remove`]. If all that is meant is OBSOLETE already, that is returned. `NotFound`
-    /// for what does not exist.
-    pub async fn undeploy(&self, reference: &UnitReference) -> Result<Vec<UnitRecord>> {
+    /// for what does not exist; `Conflict` for one version that an alias points to, unless by `force`, which removes
+    /// the alias with it.
+    pub async fn undeploy(&self, reference: &UnitReference, force: bool) -> Result<Vec<UnitRecord>> {
         let name = reference.name();
-        let undeployed =
-            self.change(name, OperationId::random(), |head| head.undeploy(name, reference.selector())).await?;
-        undeployed.iter().map(|generation| self.record(name, generation)).collect()
+        let selector = reference.selector();
+        let undeployed = self.change(name, OperationId::random(), |head| head.undeploy(name, selector, force)).await?;
+        Ok(undeployed.iter().map(|generation| self.record(name, generation, Vec::new())).collect())
     }
 
     /// Forgets an OBSOLETE generation once nobody uses it; the next collection may take its content. One that is gone
@@ -133,12 +176,15 @@ impl Store {
     }
 
     /// Checks that a unit's content is all there, keeps it there, and gets it onto the disk.
-    fn make_whole(&self, manifest: &Manifest, sources: Vec<String>) -> Result<WholeUnit> {
+    fn make_whole(&self, manifest: &Manifest, sources: Vec<String>, origins: &[u8]) -> Result<WholeUnit> {
         let encoded = manifest.encode();
         let stored_sources = serde_json::to_vec(&sources).expect("a list of text is JSON");
         let mut contents = vec![encoded.as_slice()];
         if stored_sources.len() > INLINE_SOURCES {
             contents.push(&stored_sources);
+        }
+        if !origins.is_empty() {
+            contents.push(origins);
         }
         let mut lease = self.lease(contents.iter().map(|bytes| Digest::of(bytes)));
         let stored = self.put_all(&contents)?;
@@ -146,11 +192,13 @@ impl Store {
         let content = self.content_of(manifest, Some(&mut lease))?;
         self.sync_contents(content.digests.iter().chain(&stored))?;
         self.inner.index.mark_whole(stored[0], losses);
-        let sources = match stored.get(1) {
-            Some(stored) => Sources::Stored { stored: *stored },
+        let mut rest = stored.into_iter().skip(1);
+        let sources = match (stored_sources.len() > INLINE_SOURCES).then(|| rest.next()).flatten() {
+            Some(stored) => Sources::Stored { stored },
             None => Sources::Names(sources),
         };
-        Ok(WholeUnit { lease, size: content.size, entries: content.entries, sources })
+        let origins = rest.next();
+        Ok(WholeUnit { lease, size: content.size, entries: content.entries, sources, origins })
     }
 
     /// Reads the head, changes it, writes it back; again if somebody else wrote it meanwhile.
@@ -223,13 +271,20 @@ impl Store {
         records.iter().map(parse).collect()
     }
 
-    fn record(&self, name: &UnitName, generation: &Generation) -> Result<UnitRecord> {
+    /// A generation as its head has it.
+    fn record_in(&self, name: &UnitName, head: &Head, generation: &Generation) -> UnitRecord {
+        let deployed = generation.state == head::State::Deployed;
+        let aliases = head.aliases_of(&generation.version).filter(|_| deployed).map(str::to_owned).collect();
+        self.record(name, generation, aliases)
+    }
+
+    fn record(&self, name: &UnitName, generation: &Generation, aliases: Vec<String>) -> UnitRecord {
         let generation = generation.clone();
         let sources = match generation.sources {
             Sources::Names(names) => names,
             Sources::Stored { stored } => self.stored_sources(&stored),
         };
-        Ok(UnitRecord {
+        UnitRecord {
             id: UnitId { name: name.clone(), version: generation.version },
             digest: generation.digest,
             state: generation.state.into(),
@@ -239,8 +294,10 @@ impl Store {
             deployed_at_ms: generation.deployed_at_ms,
             deployed_by: generation.deployed_by,
             sources,
+            aliases,
+            origins: generation.origins,
             operation: generation.operation,
-        })
+        }
     }
 }
 
@@ -250,6 +307,7 @@ struct WholeUnit {
     size: u64,
     entries: u64,
     sources: Sources,
+    origins: Option<Digest>,
 }
 
 impl HeadCache {

@@ -2,7 +2,7 @@
 //! there or wholly absent, and nothing that was acknowledged is lost.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
@@ -12,7 +12,7 @@ use std::{
 
 use haulier_catalogue::RedbCatalogue;
 use haulier_model::{Digest, Entry, Manifest, Root, RootKind};
-use haulier_store::{Durability, PublishRequest, Store, UnitState};
+use haulier_store::{CollectionRules, Durability, PublishRequest, Store, UnitState};
 
 const FOLDER: &str = "HAULIER_CRASH_FOLDER";
 
@@ -57,19 +57,21 @@ async fn work(folder: &Path) {
             version: Some("1.0".parse().unwrap()),
             manifest,
             sources: vec!["a.jar".into()],
+            origins: Vec::new(),
             replace: true,
+            replaces_only_its_own: false,
             deployed_by: "test".into(),
         };
         store.publish(request).await.unwrap();
         println!("done {name} {digest}");
         if number % 5 == 4 {
             println!("try {name} none");
-            let undeployed = store.undeploy(&name.parse().unwrap()).await.unwrap();
+            let undeployed = store.undeploy(&name.parse().unwrap(), false).await.unwrap();
             println!("done {name} none");
             for record in undeployed {
                 store.remove(&record.id, record.generation).await.unwrap();
             }
-            store.collect(|_| false).await.unwrap();
+            store.collect(CollectionRules::default(), |_| HashSet::new()).await.unwrap();
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Real nodes for tests, one or a cluster of them: their processes, proxies that cut their connections, certificates.
+//! Real nodes for tests, one or a cluster of them: their processes, proxies that cut their connections, certificates;
+//! and the servers of others that they take code from.
 //!
 //! Owns processes and files of tests and ends them all. It uses what a user would use (the distribution folder, the
 //! command line, the native client) and never reaches into the node.
@@ -10,6 +11,7 @@ mod node;
 mod peer;
 mod process;
 mod proxy;
+mod servers;
 mod tls;
 
 pub use cluster::TestCluster;
@@ -19,4 +21,5 @@ pub use node::{NodeOptions, TestNode};
 pub use peer::PeerClient;
 pub use process::{descendants, eventually, is_alive, until, within};
 pub use proxy::Proxy;
+pub use servers::TestServer;
 pub use tls::TlsMaterial;

@@ -62,6 +62,7 @@ fn parts(from: &Path) -> Vec<Part> {
         part(from.join("libhaulier_python.so"), "lib/haulier/python/haulier_worker/_native.abi3.so", CARGO),
         part(jar("worker"), "lib/haulier/haulier-worker.jar", MAVEN),
         part(jar("api"), "lib/haulier/haulier-api.jar", MAVEN),
+        part(jar("maven"), "lib/haulier/haulier-maven.jar", MAVEN),
     ]
 }
 

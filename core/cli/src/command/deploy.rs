@@ -1,26 +1,57 @@
 //! `haulier deploy`.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use haulier::{Cluster, DeployProgress, Error, ErrorKind, Result};
+use haulier::{Cluster, DeployProgress, Error, ErrorKind, MavenOptions, Result, UnitOrigin};
+use haulier_sources::{
+    Gathered, Gathering, Source,
+    maven::{self, Resolver},
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
-    arguments::{Deploy, Format},
+    arguments::{Deploy, Format, Maven},
     output,
 };
 
 pub(super) async fn deploy(cluster: &Cluster, arguments: Deploy) -> Result<()> {
-    let Deploy { name, sources, version, replace, nodes, connection } = arguments;
+    let Deploy { name, sources, version, replace, nodes, sha256, on_node, maven, connection } = arguments;
+    let parsed: Vec<Source> = sources.iter().map(|source| parse(source)).collect::<Result<_>>()?;
     let bar = progress_bar();
     let moving = bar.clone();
-    let mut deploy = cluster.deploy(&name, version).replace(replace).nodes(nodes);
+    let mut deploy = cluster.deploy(&name, &version).replace(replace).nodes(nodes);
     deploy = deploy.progress(move |progress| show(&moving, progress));
-    for source in &sources {
-        check(source)?;
-        deploy = deploy.source(source);
+    let mut gathered = None;
+    if on_node {
+        deploy = deploy.sha256(sha256.unwrap_or_default()).maven(options_of_node(maven));
+        deploy = sources.iter().fold(deploy, |deploy, source| deploy.source(source));
+    } else if sha256.is_some() || parsed.iter().any(|source| !matches!(source, Source::Path(_))) {
+        let files = gather(&parsed, sha256, maven, &bar).await.inspect_err(|_| bar.finish_and_clear())?;
+        for file in &files.files {
+            let (source, sha256, coordinates) = (file.source.clone(), file.sha256.clone(), file.coordinates.clone());
+            deploy = if coordinates.is_empty() {
+                deploy.source(&file.path)
+            } else {
+                deploy.resolved(&file.path, UnitOrigin { source, sha256, coordinates })
+            };
+        }
+        if version.is_empty()
+            && let Some(version) = &files.version
+        {
+            deploy = deploy.version(version);
+        }
+        gathered = Some(files);
+    } else {
+        deploy = sources.iter().fold(deploy, |deploy, source| deploy.source(source));
     }
     let deployed = deploy.send().await;
+    // What was fetched is needed until it is sent.
+    drop(gathered);
     bar.finish_and_clear();
     let unit = deployed?;
     match connection.output {
@@ -35,7 +66,61 @@ pub(super) async fn deploy(cluster: &Cluster, arguments: Deploy) -> Result<()> {
     Ok(())
 }
 
-/// Drawn on standard error if that is a terminal, and nowhere else.
+/// Says what is not there before anything is read or fetched.
+fn parse(source: &str) -> Result<Source> {
+    let parsed: Source = source.parse()?;
+    match &parsed {
+        Source::Path(path) if !path.exists() => {
+            Err(Error::new(ErrorKind::NotFound, "read a source", format!("there is no '{source}'"))
+                .hint("a path, a URL (https://...), or Maven coordinates (group:artifact:version)"))
+        }
+        _ => Ok(parsed),
+    }
+}
+
+async fn gather(sources: &[Source], sha256: Option<String>, options: Maven, bar: &ProgressBar) -> Result<Gathered> {
+    let bar = bar.clone();
+    let gathering = Gathering {
+        resolver: Resolver::new(options.java.clone().unwrap_or_else(|| "java".into()), resolver_jar()),
+        maven: maven::MavenOptions {
+            dependencies: !options.no_deps,
+            include: options.include,
+            exclude: options.exclude,
+            repositories: options.repository,
+            offline: options.offline,
+            settings: options.maven_settings,
+            local_repository: None,
+        },
+        sha256,
+        folder: std::env::temp_dir(),
+        progress: Arc::new(move |step, done, total| {
+            bar.set_message(format!("fetching {}", step.rsplit('/').next().unwrap_or(step)));
+            show(&bar, DeployProgress::Fetching { done, total });
+        }),
+    };
+    gathering.gather(sources).await
+}
+
+fn options_of_node(options: Maven) -> MavenOptions {
+    MavenOptions {
+        no_dependencies: options.no_deps,
+        include: options.include,
+        exclude: options.exclude,
+        repositories: options.repository,
+    }
+}
+
+/// The resolver's jar, which lies beside the workers' own code.
+fn resolver_jar() -> PathBuf {
+    let home = std::env::var_os("HAULIER_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let installed = || {
+        let program = std::env::current_exe().and_then(|program| program.canonicalize()).unwrap_or_default();
+        program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier")
+    };
+    home.unwrap_or_else(installed).join("haulier-maven.jar")
+}
+
+/// Drawn on standard error if that is a terminal; else each step is a line there.
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -43,34 +128,32 @@ fn progress_bar() -> ProgressBar {
 }
 
 fn show(bar: &ProgressBar, progress: DeployProgress) {
-    match progress {
-        DeployProgress::Reading => bar.set_message("reading"),
-        DeployProgress::Sending { sent, total } => {
-            if bar.length() != Some(total) {
-                let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-                bar.set_length(total);
-            }
-            bar.set_position(sent);
+    let moved = |done: u64, total: u64| {
+        if bar.length() != Some(total) {
+            let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_length(total);
         }
-        DeployProgress::Publishing => bar.set_message("publishing"),
+        bar.set_position(done);
+    };
+    match progress {
+        DeployProgress::Reading => step(bar, "reading"),
+        DeployProgress::Fetching { done, total } => moved(done, total),
+        DeployProgress::Sending { sent, total } => {
+            if sent == 0 || bar.message() != "sending" {
+                step(bar, "sending");
+            }
+            moved(sent, total);
+        }
+        DeployProgress::Publishing => step(bar, "publishing"),
         _ => {}
     }
 }
 
-/// Says what is not there before anything is read, and what cannot be fetched.
-fn check(source: &str) -> Result<()> {
-    if Path::new(source).exists() {
-        return Ok(());
+/// A step begins: a line of its own where no bar is drawn.
+fn step(bar: &ProgressBar, name: &'static str) {
+    if bar.message() != name && !std::io::stderr().is_terminal() && name == "publishing" {
+        output::complain(name);
     }
-    let operation = "read a source";
-    if source.contains("://") || source.split(':').count() >= 3 {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            operation,
-            format!("'{source}' is no path: this version deploys files and folders only"),
-        )
-        .hint("download it first, then deploy the file"));
-    }
-    Err(Error::new(ErrorKind::NotFound, operation, format!("there is no '{source}'")).hint("ls -l"))
+    bar.set_message(name);
 }

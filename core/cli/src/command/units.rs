@@ -1,10 +1,10 @@
-//! `haulier undeploy`, `haulier list-deployments`, `haulier inspect`.
+//! `haulier undeploy`, `haulier list-deployments`, `haulier inspect`, `haulier alias`, `haulier wait`, `haulier gc`.
 
-use haulier::{Cluster, Result};
+use haulier::{Cluster, DeployedUnit, Error, ErrorKind, Result};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    arguments::{Format, Inspect, ListDeployments, Undeploy},
+    arguments::{Alias, Format, Gc, Inspect, ListDeployments, Undeploy, Wait},
     output,
 };
 
@@ -15,6 +15,91 @@ pub(super) async fn undeploy(cluster: &Cluster, arguments: Undeploy) -> Result<(
         Format::Table => removed.iter().for_each(|unit| output::say(&format!("undeployed {unit}"))),
     }
     Ok(())
+}
+
+pub(super) async fn alias(cluster: &Cluster, arguments: Alias) -> Result<()> {
+    let Alias { name, alias, version, remove, connection } = arguments;
+    let format = connection.output;
+    match (alias, version, remove) {
+        (Some(alias), Some(version), _) => {
+            let (unit, previous) = cluster.set_alias(&name, &alias, &version).await?;
+            let before = previous.as_ref().map(|previous| format!(", was {previous}")).unwrap_or_default();
+            let object = json!({ "alias": alias, "unit": output::unit_object(&unit), "previous": previous });
+            say(format, &format!("{name}:{alias} is {}{before}", unit.version), &object);
+        }
+        (Some(alias), None, true) => {
+            let previous = cluster.remove_alias(&name, &alias).await?;
+            let object = json!({ "alias": alias, "unit": null, "previous": previous });
+            say(format, &format!("removed {name}:{alias}, was {previous}"), &object);
+        }
+        (wanted, _, _) => {
+            let units = cluster.list_units(&name).await?;
+            let all = units.iter().flat_map(|unit| unit.aliases.iter().map(move |alias| (alias, unit)));
+            let found: Vec<_> =
+                all.filter(|(alias, _)| wanted.as_ref().is_none_or(|wanted| wanted == *alias)).collect();
+            if let (Some(wanted), true) = (&wanted, found.is_empty()) {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    "show an alias",
+                    format!("'{name}' has no alias '{wanted}'"),
+                )
+                .hint(format!("haulier alias {name} {wanted} VERSION")));
+            }
+            show_aliases(format, &found);
+        }
+    }
+    Ok(())
+}
+
+fn show_aliases(format: Format, aliases: &[(&String, &DeployedUnit)]) {
+    match format {
+        Format::Json => {
+            let object =
+                |(alias, unit): &(&String, &DeployedUnit)| json!({ "alias": alias, "unit": output::unit_object(unit) });
+            output::say_json(&aliases.iter().map(object).collect::<Json>());
+        }
+        Format::Table => {
+            let rows = aliases
+                .iter()
+                .map(|(alias, unit)| [(*alias).clone(), unit.name.clone(), unit.version.clone(), unit.digest.short()]);
+            output::table(&["alias", "unit", "version", "digest"], rows);
+        }
+    }
+}
+
+pub(super) async fn wait(cluster: &Cluster, arguments: Wait) -> Result<()> {
+    let unit = cluster.wait_for_unit(&arguments.reference, &arguments.nodes, arguments.timeout).await?;
+    let text = format!("{unit} is on {}", unit.holders.join(", "));
+    say(arguments.connection.output, &text, &output::unit_object(&unit));
+    Ok(())
+}
+
+pub(super) async fn collect_garbage(cluster: &Cluster, arguments: Gc) -> Result<()> {
+    let collected = cluster.collect_garbage(arguments.dry_run).await?;
+    let did = if arguments.dry_run { "would free" } else { "freed" };
+    let text = format!(
+        "{} {did} {} in {} packs; {} more wait for other content in their packs",
+        collected.node,
+        output::size(collected.bytes),
+        collected.packs,
+        output::size(collected.held_bytes)
+    );
+    let object = json!({
+        "node": collected.node,
+        "dry_run": arguments.dry_run,
+        "packs": collected.packs,
+        "bytes": collected.bytes,
+        "held_bytes": collected.held_bytes,
+    });
+    say(arguments.connection.output, &text, &object);
+    Ok(())
+}
+
+fn say(format: Format, text: &str, object: &Json) {
+    match format {
+        Format::Json => output::say_json(object),
+        Format::Table => output::say(text),
+    }
 }
 
 pub(super) async fn list(cluster: &Cluster, arguments: ListDeployments) -> Result<()> {
@@ -49,6 +134,13 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
                     })
                 })
                 .collect();
+            object["origins"] = details
+                .origins
+                .iter()
+                .map(|origin| {
+                    json!({ "source": origin.source, "sha256": origin.sha256, "coordinates": origin.coordinates })
+                })
+                .collect();
             output::say_json(&object);
         }
         Format::Table => {
@@ -57,6 +149,12 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
             output::say(&format!("size         {} in {} files", output::size(unit.size), unit.entries));
             output::say(&format!("generation   {}", unit.generation));
             output::say(&format!("deployed by  {}, {} ago", unit.deployed_by, output::age_since(unit.deployed_at_ms)));
+            output::say(&format!("aliases      {}", unit.aliases.join(", ")));
+            output::say(&format!("nodes        {}", unit.holders.join(", ")));
+            for (source, origin) in unit.sources.iter().zip(&details.origins) {
+                let from = if origin.coordinates.is_empty() { &origin.source } else { &origin.coordinates };
+                output::say(&format!("source       {source} from {from} sha256:{}", origin.sha256));
+            }
             output::say("");
             let rows = details.entries.iter().map(|entry| {
                 [source(entry.source).to_owned(), entry.path.clone(), output::size(entry.size), entry.digest.short()]

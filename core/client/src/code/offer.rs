@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Result, RootKind};
+use haulier_pack::PackedRoots;
 use haulier_protocol::{CHUNK_SIZE, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use v1::{send_code_request, send_code_response};
 
-use super::{OPERATION, Snapshot};
+use super::OPERATION;
 use crate::{
     CodeReference,
     session::{Line, Session, Standing},
@@ -28,7 +29,7 @@ type Answers = Streaming<v1::SendCodeResponse>;
 pub(super) fn offer(
     session: &Session,
     standing: &Standing,
-    snapshot: &Snapshot,
+    snapshot: &PackedRoots,
     entries: &[Digest],
 ) -> Result<CodeReference> {
     let line = &standing.line;
@@ -87,7 +88,7 @@ pub(super) fn answer(session: &Session, epoch: u64, request: v1::CodeRequest) {
 
 /// The snapshot that is asked for, and what to send: the digests, and of the closure of classes among them what the node
 /// was never offered.
-fn find(session: &Session, epoch: u64, request: &v1::CodeRequest) -> Result<(Arc<Snapshot>, Vec<Digest>)> {
+fn find(session: &Session, epoch: u64, request: &v1::CodeRequest) -> Result<(Arc<PackedRoots>, Vec<Digest>)> {
     let (kind, snapshot) = session.code.find(&Digest::from_slice(&request.snapshot)?)?;
     let mut digests = Digest::split(&request.digests)?;
     snapshot.size_of(&digests)?;

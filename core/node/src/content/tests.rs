@@ -212,7 +212,10 @@ async fn what_has_come_is_not_collected_before_the_rest_is_there() {
     for request in 1..=3 {
         assert_eq!(origin.asked(request).await.len(), request);
         // Nothing in this store's catalogue names the unit.
-        assert_eq!(node.store.collect(|_| false).await.unwrap().packs, 0);
+        assert_eq!(
+            node.store.collect(haulier_store::CollectionRules::default(), |_| HashSet::new()).await.unwrap().packs,
+            0
+        );
         origin.open_once();
     }
     fetching.await.unwrap().unwrap();

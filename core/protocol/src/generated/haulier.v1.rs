@@ -1011,6 +1011,36 @@ pub struct ListNodesResponse {
     #[prost(message, repeated, tag = "1")]
     pub nodes: ::prost::alloc::vec::Vec<Node>,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSessionsRequest {}
+/// A client's scope for peer loading.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionInfo {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The node that its client is connected to.
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    /// Who it belongs to: the token's name, else "unverified:...".
+    #[prost(string, tag = "3")]
+    pub identity: ::prost::alloc::string::String,
+    #[prost(enumeration = "Language", tag = "4")]
+    pub language: i32,
+    /// Milliseconds since it was opened.
+    #[prost(uint64, tag = "5")]
+    pub age_ms: u64,
+    /// Tasks that wait or run.
+    #[prost(uint32, tag = "6")]
+    pub tasks: u32,
+    /// Digests of its snapshots, oldest first, 32 bytes each.
+    #[prost(bytes = "bytes", repeated, tag = "7")]
+    pub snapshots: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSessionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<SessionInfo>,
+}
 /// Where a value can be read: what the bytes of an argument or a result are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1377,6 +1407,31 @@ pub mod cluster_service_client {
                 .insert(GrpcMethod::new("haulier.v1.ClusterService", "DrainNode"));
             self.inner.unary(req, path, codec).await
         }
+        /// The sessions of the clients that are connected to the node that is asked.
+        pub async fn list_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.ClusterService/ListSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.ClusterService", "ListSessions"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1417,6 +1472,14 @@ pub mod cluster_service_server {
             request: tonic::Request<super::DrainNodeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DrainNodeResponse>,
+            tonic::Status,
+        >;
+        /// The sessions of the clients that are connected to the node that is asked.
+        async fn list_sessions(
+            &self,
+            request: tonic::Request<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
             tonic::Status,
         >;
     }
@@ -1618,6 +1681,51 @@ pub mod cluster_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DrainNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.ClusterService/ListSessions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSessionsSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::ListSessionsRequest>
+                    for ListSessionsSvc<T> {
+                        type Response = super::ListSessionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSessionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::list_sessions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSessionsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2293,6 +2401,22 @@ pub struct Unit {
     /// Names of the nodes on which it is whole, as far as the node that is asked knows.
     #[prost(string, repeated, tag = "11")]
     pub holders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Movable names that point to this version.
+    #[prost(string, repeated, tag = "12")]
+    pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Where the content of a root came from.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitOrigin {
+    /// The source as it was typed: a path, a URL, Maven coordinates.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// SHA-256 of the file as it was, in hexadecimal; empty for folders.
+    #[prost(string, tag = "2")]
+    pub sha256: ::prost::alloc::string::String,
+    /// What it was resolved to: "org.apache.commons:commons-lang3:3.14.0"; empty for paths.
+    #[prost(string, tag = "3")]
+    pub coordinates: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnitEntry {
@@ -2308,7 +2432,7 @@ pub struct UnitEntry {
     #[prost(uint32, tag = "5")]
     pub root: u32,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeployStart {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -2328,16 +2452,23 @@ pub struct DeployStart {
     /// of nodes with commas between them. Nodes that are lost are not waited for, and no node for more than 10 seconds.
     #[prost(string, tag = "6")]
     pub nodes: ::prost::alloc::string::String,
+    /// Where the roots came from, one for each root, or none at all. Shown, never used.
+    #[prost(message, repeated, tag = "7")]
+    pub origins: ::prost::alloc::vec::Vec<UnitOrigin>,
+    /// Take the version from the artifact (its manifest, its file name) or, if it has none, the next revision. What the
+    /// client found; empty: nothing. Used only if `version` is empty.
+    #[prost(string, tag = "8")]
+    pub artifact_version: ::prost::alloc::string::String,
 }
 /// The stream: start; need of roots; pack; need of entries; pack; finish; unit.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeployRequest {
     #[prost(oneof = "deploy_request::Message", tags = "1, 2, 3")]
     pub message: ::core::option::Option<deploy_request::Message>,
 }
 /// Nested message and enum types in `DeployRequest`.
 pub mod deploy_request {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Message {
         #[prost(message, tag = "1")]
         Start(super::DeployStart),
@@ -2366,12 +2497,246 @@ pub mod deploy_response {
         Unit(super::Unit),
     }
 }
+/// Sources that the node itself fetches: URLs, Maven coordinates. It reads none of its own files for a client.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeployFromRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Empty: the artifact's own, else the next revision.
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub replace: bool,
+    /// As in DeployStart.
+    #[prost(string, tag = "4")]
+    pub nodes: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "5")]
+    pub sources: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What the file of the one source must hash to, in hexadecimal; empty: anything.
+    #[prost(string, tag = "6")]
+    pub sha256: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub maven: ::core::option::Option<MavenOptions>,
+}
+/// How Maven coordinates are resolved.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MavenOptions {
+    /// Only the artifact itself, not what it depends on.
+    #[prost(bool, tag = "1")]
+    pub no_dependencies: bool,
+    /// "group:artifact" with wildcards: only dependencies that match one of these; empty: all.
+    #[prost(string, repeated, tag = "2")]
+    pub include: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// "group:artifact" with wildcards: no dependency that matches one of these.
+    #[prost(string, repeated, tag = "3")]
+    pub exclude: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// URLs of repositories that are asked besides those of settings.xml and Central.
+    #[prost(string, repeated, tag = "4")]
+    pub repositories: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeployFromResponse {
+    #[prost(oneof = "deploy_from_response::Message", tags = "1, 2")]
+    pub message: ::core::option::Option<deploy_from_response::Message>,
+}
+/// Nested message and enum types in `DeployFromResponse`.
+pub mod deploy_from_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        #[prost(message, tag = "1")]
+        Progress(super::DeployProgress),
+        /// Published: the last message.
+        #[prost(message, tag = "2")]
+        Unit(super::Unit),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeployProgress {
+    /// What is being done: "fetching <https://...".>
+    #[prost(string, tag = "1")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub done: u64,
+    /// Bytes; 0: unknown.
+    #[prost(uint64, tag = "3")]
+    pub total: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitUnitRequest {
+    /// A reference: "name", "name:version", "name@sha256:...".
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// As in DeployStart.
+    #[prost(string, tag = "2")]
+    pub nodes: ::prost::alloc::string::String,
+    /// How long to wait; at most an hour.
+    #[prost(uint64, tag = "3")]
+    pub timeout_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitUnitResponse {
+    #[prost(message, optional, tag = "1")]
+    pub unit: ::core::option::Option<Unit>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetAliasRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// A movable name: "stable".
+    #[prost(string, tag = "2")]
+    pub alias: ::prost::alloc::string::String,
+    /// A deployed version that it points to from now on; empty: the alias goes.
+    #[prost(string, tag = "3")]
+    pub version: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetAliasResponse {
+    /// The version that it points to; none if the alias has gone.
+    #[prost(message, optional, tag = "1")]
+    pub unit: ::core::option::Option<Unit>,
+    /// The version that it pointed to before; empty if there was none.
+    #[prost(string, tag = "2")]
+    pub previous: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PromoteRequest {
+    /// As `haulier sessions` lists it. The session must be connected to the node that is asked.
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The beginning of a snapshot's digest in hexadecimal; empty: the newest of the session.
+    #[prost(string, tag = "2")]
+    pub snapshot: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// As in DeployStart.
+    #[prost(string, tag = "4")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(bool, tag = "5")]
+    pub replace: bool,
+    #[prost(string, tag = "6")]
+    pub nodes: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PromoteResponse {
+    #[prost(message, optional, tag = "1")]
+    pub unit: ::core::option::Option<Unit>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollectGarbageRequest {
+    /// Only say what would go.
+    #[prost(bool, tag = "1")]
+    pub dry_run: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollectGarbageResponse {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Pack files that went, or would go.
+    #[prost(uint64, tag = "2")]
+    pub packs: u64,
+    /// Bytes of disk that they have.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+    /// Bytes of packs that stay because of other content in them.
+    #[prost(uint64, tag = "4")]
+    pub held_bytes: u64,
+}
+/// A storage that is watched: what is in it is deployed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StorageWatch {
+    /// Names the watch: made of the URL's beginning, unique.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Without credentials.
+    #[prost(string, tag = "2")]
+    pub url: ::prost::alloc::string::String,
+    /// How often it is looked at.
+    #[prost(uint64, tag = "3")]
+    pub interval_ms: u64,
+    /// How long a file must have been unchanged before it is taken.
+    #[prost(uint64, tag = "4")]
+    pub settle_ms: u64,
+    /// The node that looks at it now; empty: none at the moment.
+    #[prost(string, tag = "5")]
+    pub node: ::prost::alloc::string::String,
+    /// "watching", "outage", "starting".
+    #[prost(string, tag = "6")]
+    pub state: ::prost::alloc::string::String,
+    /// What went wrong last with the storage as a whole; empty: nothing since the last good look.
+    #[prost(string, tag = "7")]
+    pub last_error: ::prost::alloc::string::String,
+    /// Milliseconds since the epoch of the last look that succeeded; 0: none yet.
+    #[prost(uint64, tag = "8")]
+    pub last_success_ms: u64,
+    /// Units that are deployed from it.
+    #[prost(uint32, tag = "9")]
+    pub units: u32,
+    /// Files that wait until they have settled.
+    #[prost(uint32, tag = "10")]
+    pub settling: u32,
+    /// Files and units that could not be deployed.
+    #[prost(message, repeated, tag = "11")]
+    pub problems: ::prost::alloc::vec::Vec<WatchProblem>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchProblem {
+    /// The path in the storage.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// The unit that it would be: "name:version"; empty if not even that is known.
+    #[prost(string, tag = "2")]
+    pub unit: ::prost::alloc::string::String,
+    /// "quarantined": the file is bad; "conflict": somebody deployed that unit by hand; "retrying".
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "5")]
+    pub since_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddWatchRequest {
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    /// 0: the default, 5 s for folders, 30 s else.
+    #[prost(uint64, tag = "2")]
+    pub interval_ms: u64,
+    /// 0: the default, 2 s.
+    #[prost(uint64, tag = "3")]
+    pub settle_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddWatchResponse {
+    #[prost(message, optional, tag = "1")]
+    pub watch: ::core::option::Option<StorageWatch>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveWatchRequest {
+    /// Its id or URL.
+    #[prost(string, tag = "1")]
+    pub watch: ::prost::alloc::string::String,
+    /// Undeploy what it has deployed, too.
+    #[prost(bool, tag = "2")]
+    pub undeploy: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoveWatchResponse {
+    #[prost(message, optional, tag = "1")]
+    pub watch: ::core::option::Option<StorageWatch>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListWatchesRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListWatchesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub watches: ::prost::alloc::vec::Vec<StorageWatch>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UndeployRequest {
     /// "name" (all versions), "name:version" or "name@sha256:...".
     #[prost(string, tag = "1")]
     pub reference: ::prost::alloc::string::String,
-    /// Cancel running tasks instead of waiting for them.
+    /// Cancel running tasks instead of waiting for them, and remove aliases that point to it.
     #[prost(bool, tag = "2")]
     pub force: bool,
 }
@@ -2394,7 +2759,7 @@ pub struct ListUnitsResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetUnitRequest {
-    /// A reference: "name", "name:version", "name@sha256:...".
+    /// A reference: "name", "name:version", "name:alias", "name@sha256:...".
     #[prost(string, tag = "1")]
     pub reference: ::prost::alloc::string::String,
 }
@@ -2404,6 +2769,9 @@ pub struct GetUnitResponse {
     pub unit: ::core::option::Option<Unit>,
     #[prost(message, repeated, tag = "2")]
     pub entries: ::prost::alloc::vec::Vec<UnitEntry>,
+    /// In the first page: where the roots came from, one for each root, or none.
+    #[prost(message, repeated, tag = "3")]
+    pub origins: ::prost::alloc::vec::Vec<UnitOrigin>,
 }
 /// The life cycle of a unit, forward only within an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -2452,7 +2820,7 @@ pub mod deployment_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Deploys, lists and removes units.
+    /// Deploys, lists and removes units, and watches storages for them.
     #[derive(Debug, Clone)]
     pub struct DeploymentServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -2570,11 +2938,12 @@ pub mod deployment_service_client {
                 .insert(GrpcMethod::new("haulier.v1.DeploymentService", "Undeploy"));
             self.inner.unary(req, path, codec).await
         }
+        /// Units by name and version, in pages of at most 1,000; there is at least one page.
         pub async fn list_units(
             &mut self,
             request: impl tonic::IntoRequest<super::ListUnitsRequest>,
         ) -> std::result::Result<
-            tonic::Response<super::ListUnitsResponse>,
+            tonic::Response<tonic::codec::Streaming<super::ListUnitsResponse>>,
             tonic::Status,
         > {
             self.inner
@@ -2592,7 +2961,7 @@ pub mod deployment_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("haulier.v1.DeploymentService", "ListUnits"));
-            self.inner.unary(req, path, codec).await
+            self.inner.server_streaming(req, path, codec).await
         }
         /// One unit with its entries, streamed in pages of at most 1,000 entries; the unit is in the first page.
         pub async fn get_unit(
@@ -2618,6 +2987,205 @@ pub mod deployment_service_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("haulier.v1.DeploymentService", "GetUnit"));
             self.inner.server_streaming(req, path, codec).await
+        }
+        /// Deploys what the node fetches itself.
+        pub async fn deploy_from(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeployFromRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::DeployFromResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/DeployFrom",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.DeploymentService", "DeployFrom"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Answers when the asked-for nodes have the unit.
+        pub async fn wait_unit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WaitUnitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WaitUnitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/WaitUnit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.DeploymentService", "WaitUnit"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Moves, makes or removes an alias.
+        pub async fn set_alias(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetAliasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetAliasResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/SetAlias",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.DeploymentService", "SetAlias"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a unit of what a session has peer-loaded, entry for entry.
+        pub async fn promote(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PromoteRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PromoteResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/Promote",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.DeploymentService", "Promote"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Frees content of the node that is asked, which nothing names.
+        pub async fn collect_garbage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CollectGarbageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CollectGarbageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/CollectGarbage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("haulier.v1.DeploymentService", "CollectGarbage"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn add_watch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddWatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddWatchResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/AddWatch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.DeploymentService", "AddWatch"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn remove_watch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveWatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveWatchResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/RemoveWatch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.DeploymentService", "RemoveWatch"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_watches(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListWatchesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWatchesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/ListWatches",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.DeploymentService", "ListWatches"));
+            self.inner.unary(req, path, codec).await
         }
     }
 }
@@ -2651,13 +3219,17 @@ pub mod deployment_service_server {
             tonic::Response<super::UndeployResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the ListUnits method.
+        type ListUnitsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ListUnitsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Units by name and version, in pages of at most 1,000; there is at least one page.
         async fn list_units(
             &self,
             request: tonic::Request<super::ListUnitsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListUnitsResponse>,
-            tonic::Status,
-        >;
+        ) -> std::result::Result<tonic::Response<Self::ListUnitsStream>, tonic::Status>;
         /// Server streaming response type for the GetUnit method.
         type GetUnitStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::GetUnitResponse, tonic::Status>,
@@ -2669,8 +3241,69 @@ pub mod deployment_service_server {
             &self,
             request: tonic::Request<super::GetUnitRequest>,
         ) -> std::result::Result<tonic::Response<Self::GetUnitStream>, tonic::Status>;
+        /// Server streaming response type for the DeployFrom method.
+        type DeployFromStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::DeployFromResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Deploys what the node fetches itself.
+        async fn deploy_from(
+            &self,
+            request: tonic::Request<super::DeployFromRequest>,
+        ) -> std::result::Result<tonic::Response<Self::DeployFromStream>, tonic::Status>;
+        /// Answers when the asked-for nodes have the unit.
+        async fn wait_unit(
+            &self,
+            request: tonic::Request<super::WaitUnitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WaitUnitResponse>,
+            tonic::Status,
+        >;
+        /// Moves, makes or removes an alias.
+        async fn set_alias(
+            &self,
+            request: tonic::Request<super::SetAliasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetAliasResponse>,
+            tonic::Status,
+        >;
+        /// Makes a unit of what a session has peer-loaded, entry for entry.
+        async fn promote(
+            &self,
+            request: tonic::Request<super::PromoteRequest>,
+        ) -> std::result::Result<tonic::Response<super::PromoteResponse>, tonic::Status>;
+        /// Frees content of the node that is asked, which nothing names.
+        async fn collect_garbage(
+            &self,
+            request: tonic::Request<super::CollectGarbageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CollectGarbageResponse>,
+            tonic::Status,
+        >;
+        async fn add_watch(
+            &self,
+            request: tonic::Request<super::AddWatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddWatchResponse>,
+            tonic::Status,
+        >;
+        async fn remove_watch(
+            &self,
+            request: tonic::Request<super::RemoveWatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveWatchResponse>,
+            tonic::Status,
+        >;
+        async fn list_watches(
+            &self,
+            request: tonic::Request<super::ListWatchesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWatchesResponse>,
+            tonic::Status,
+        >;
     }
-    /// Deploys, lists and removes units.
+    /// Deploys, lists and removes units, and watches storages for them.
     #[derive(Debug)]
     pub struct DeploymentServiceServer<T> {
         inner: Arc<T>,
@@ -2845,11 +3478,12 @@ pub mod deployment_service_server {
                     struct ListUnitsSvc<T: DeploymentService>(pub Arc<T>);
                     impl<
                         T: DeploymentService,
-                    > tonic::server::UnaryService<super::ListUnitsRequest>
+                    > tonic::server::ServerStreamingService<super::ListUnitsRequest>
                     for ListUnitsSvc<T> {
                         type Response = super::ListUnitsResponse;
+                        type ResponseStream = T::ListUnitsStream;
                         type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
+                            tonic::Response<Self::ResponseStream>,
                             tonic::Status,
                         >;
                         fn call(
@@ -2880,7 +3514,7 @@ pub mod deployment_service_server {
                                 max_decoding_message_size,
                                 max_encoding_message_size,
                             );
-                        let res = grpc.unary(method, req).await;
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -2927,6 +3561,370 @@ pub mod deployment_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/DeployFrom" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeployFromSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::ServerStreamingService<super::DeployFromRequest>
+                    for DeployFromSvc<T> {
+                        type Response = super::DeployFromResponse;
+                        type ResponseStream = T::DeployFromStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeployFromRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::deploy_from(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeployFromSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/WaitUnit" => {
+                    #[allow(non_camel_case_types)]
+                    struct WaitUnitSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::UnaryService<super::WaitUnitRequest>
+                    for WaitUnitSvc<T> {
+                        type Response = super::WaitUnitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WaitUnitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::wait_unit(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WaitUnitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/SetAlias" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetAliasSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::UnaryService<super::SetAliasRequest>
+                    for SetAliasSvc<T> {
+                        type Response = super::SetAliasResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetAliasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::set_alias(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetAliasSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/Promote" => {
+                    #[allow(non_camel_case_types)]
+                    struct PromoteSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::UnaryService<super::PromoteRequest>
+                    for PromoteSvc<T> {
+                        type Response = super::PromoteResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PromoteRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::promote(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PromoteSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/CollectGarbage" => {
+                    #[allow(non_camel_case_types)]
+                    struct CollectGarbageSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::UnaryService<super::CollectGarbageRequest>
+                    for CollectGarbageSvc<T> {
+                        type Response = super::CollectGarbageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CollectGarbageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::collect_garbage(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CollectGarbageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/AddWatch" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddWatchSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::UnaryService<super::AddWatchRequest>
+                    for AddWatchSvc<T> {
+                        type Response = super::AddWatchResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddWatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::add_watch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddWatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/RemoveWatch" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveWatchSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::UnaryService<super::RemoveWatchRequest>
+                    for RemoveWatchSvc<T> {
+                        type Response = super::RemoveWatchResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveWatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::remove_watch(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveWatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/ListWatches" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListWatchesSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::UnaryService<super::ListWatchesRequest>
+                    for ListWatchesSvc<T> {
+                        type Response = super::ListWatchesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListWatchesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::list_watches(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListWatchesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -17,6 +17,12 @@ pub(super) fn other_bytes(name: &UnitName, present: &Generation, offered: Digest
         .hint("deploy with --replace, or give the new bytes a new --version")
 }
 
+pub(super) fn deployed_by_another(name: &UnitName, present: &Generation) -> Error {
+    let message = format!("'{name}:{}' was deployed by {}", present.version, present.deployed_by);
+    Error::new(ErrorKind::Conflict, "deploy", message)
+        .hint(format!("haulier undeploy {name}:{} first, if it is to be replaced", present.version))
+}
+
 pub(super) fn explicit_versions(name: &UnitName, version: &Version) -> Error {
     let message =
         format!("'{name}' has versions that were given explicitly ({version}), so none can be counted for it");
@@ -55,6 +61,43 @@ pub(super) fn not_found(name: &UnitName, selector: &Selector, head: &Head) -> Er
     };
     let message = format!("unit '{name}' has no {wanted}; deployed are {}", listed.join(", "));
     Error::new(ErrorKind::NotFound, "find a unit", message).hint("haulier list-deployments")
+}
+
+pub(super) fn latest_is_computed(name: &UnitName) -> Error {
+    Error::new(ErrorKind::InvalidArgument, "set an alias", "'latest' is computed: it is always the highest version")
+        .hint(format!("haulier alias {name} stable VERSION"))
+}
+
+pub(super) fn no_alias(name: &UnitName, alias: &Version) -> Error {
+    let message =
+        format!("'{alias}' is no alias: it must begin with a letter, so that it cannot be taken for a version");
+    Error::new(ErrorKind::InvalidArgument, "set an alias", message).hint(format!("haulier alias {name} stable VERSION"))
+}
+
+pub(super) fn alias_is_a_version(name: &UnitName, alias: &Version) -> Error {
+    Error::new(ErrorKind::Conflict, "set an alias", format!("'{name}' has a version '{alias}', which would win"))
+        .hint("choose another name for the alias")
+}
+
+pub(super) fn unknown_alias(name: &UnitName, alias: &Version, head: &Head) -> Error {
+    let known: Vec<&str> = head.aliases.keys().map(String::as_str).take(LISTED).collect();
+    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+    Error::new(ErrorKind::NotFound, "remove an alias", format!("unit '{name}' has no alias '{alias}'; {known}"))
+        .hint(format!("haulier alias {name}"))
+}
+
+pub(super) fn undeploy_of_alias(name: &UnitName, alias: &Version, target: &str) -> Error {
+    Error::new(ErrorKind::Conflict, "undeploy", format!("'{name}:{alias}' is an alias of {target}")).hint(format!(
+        "haulier undeploy {name}:{target} --force, or only the alias: haulier alias {name} {alias} --remove"
+    ))
+}
+
+pub(super) fn aliased(name: &UnitName, version: &Version, alias: &str) -> Error {
+    Error::new(ErrorKind::Conflict, "undeploy", format!("the alias '{alias}' points to '{name}:{version}'")).hint(
+        format!(
+            "move it: haulier alias {name} {alias} VERSION; or take it along: haulier undeploy {name}:{version} --force"
+        ),
+    )
 }
 
 /// No version of that name was ever deployed, or all are gone.

@@ -1,10 +1,12 @@
 //! Content by digest: packs however they are cut, what is wrong with them, and collection.
 
+use std::collections::HashSet;
+
 use haulier_model::{Digest, ErrorKind};
 use haulier_pack::Limits;
-use haulier_store::{Received, Store};
+use haulier_store::{CollectionRules, Received, Store};
 
-use crate::{Fixture, deploy, pack};
+use crate::{Fixture, collect, deploy, pack};
 
 const CONTENTS: [&[u8]; 4] = [b"first", b"", b"a third that is longer", &[7; 100_000]];
 
@@ -138,19 +140,19 @@ async fn a_collection_takes_what_nobody_names() {
     let lease = store.lease([leased]);
     let mapped = store.read(&unused).unwrap();
 
-    let collected = store.collect(move |digest| *digest == live).await.unwrap();
+    let collected = store.collect(CollectionRules::default(), move |_| HashSet::from([live])).await.unwrap();
     assert_eq!(collected.packs, 1);
     assert!(collected.bytes > 6);
     assert_eq!(store.missing([leased, live, unused].into_iter()), [unused]);
     assert_eq!(&*mapped, b"unused", "who reads it goes on");
 
     drop(lease);
-    assert_eq!(store.collect(|_| false).await.unwrap().packs, 2);
+    assert_eq!(collect(&store).await.unwrap().packs, 2);
     crate::assert_whole(&store, &unit);
-    store.undeploy(&unit.id.clone().into()).await.unwrap();
-    assert_eq!(store.collect(|_| false).await.unwrap().packs, 0, "OBSOLETE units keep their content");
+    store.undeploy(&unit.id.clone().into(), false).await.unwrap();
+    assert_eq!(collect(&store).await.unwrap().packs, 0, "OBSOLETE units keep their content");
     store.remove(&unit.id, unit.generation).await.unwrap();
-    assert_eq!(store.collect(|_| false).await.unwrap().packs, 2);
+    assert_eq!(collect(&store).await.unwrap().packs, 2);
     assert_eq!(fixture.count("packs"), 0);
     drop(store);
     assert_eq!(fixture.open().await.missing([unused].into_iter()), [unused]);
@@ -166,7 +168,7 @@ async fn collections_and_deployments_at_once() {
         async move {
             let mut packs = 0;
             while stopped.try_recv().is_err() {
-                packs += store.collect(|_| false).await.unwrap().packs;
+                packs += collect(&store).await.unwrap().packs;
             }
             packs
         }

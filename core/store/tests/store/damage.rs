@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 use haulier_model::{Digest, ErrorKind, Retry};
 use haulier_store::Store;
 
-use crate::{Fixture, assert_whole, deploy};
+use crate::{Fixture, assert_whole, collect, deploy};
 
 const CONTENTS: [&[u8]; 2] = [b"small", &[9; 200_000]];
 
@@ -35,7 +35,7 @@ async fn a_unit_that_lost_content_is_refused_until_it_is_deployed_again() {
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Never));
         assert!(error.message().contains("'orders:1.0'") && error.message().contains("lost content"), "{error}");
         assert!(error.hint_text().contains("haulier deploy orders PATH --version 1.0"), "{error}");
-        assert_eq!(store.collect(|_| false).await.unwrap().packs, 0, "what is left of it stays, for its repair");
+        assert_eq!(collect(&store).await.unwrap().packs, 0, "what is left of it stays, for its repair");
 
         let again = deploy(&store, "orders", "1.0", &CONTENTS).await.unwrap();
         assert_eq!(again, record, "the same bytes are the same unit");

@@ -8,11 +8,11 @@ mod model;
 mod travel;
 mod units;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use haulier_catalogue::{Catalogue, MemoryCatalogue};
 use haulier_model::{Digest, Entry, EntryPath, Manifest, Result, Root, RootKind};
-use haulier_store::{Durability, PublishRequest, Store, UnitRecord};
+use haulier_store::{Collected, CollectionRules, Durability, PublishRequest, Store, UnitRecord};
 
 /// A folder with a store whose catalogue outlives it.
 struct Fixture {
@@ -80,7 +80,9 @@ fn request(name: &str, version: &str, manifest: Manifest) -> PublishRequest {
         version: (!version.is_empty()).then(|| version.parse().unwrap()),
         sources: manifest.roots.iter().map(|_| "a.jar".to_owned()).collect(),
         manifest,
+        origins: Vec::new(),
         replace: false,
+        replaces_only_its_own: false,
         deployed_by: "unverified:test".to_owned(),
     }
 }
@@ -88,6 +90,11 @@ fn request(name: &str, version: &str, manifest: Manifest) -> PublishRequest {
 async fn deploy(store: &Store, name: &str, version: &str, contents: &[&[u8]]) -> Result<UnitRecord> {
     let manifest = send(store, contents);
     store.publish(request(name, version, manifest)).await
+}
+
+/// Collects what no unit and no lease names.
+async fn collect(store: &Store) -> Result<Collected> {
+    store.collect(CollectionRules::default(), |_| HashSet::new()).await
 }
 
 /// Reads all that a unit is made of, and checks it.

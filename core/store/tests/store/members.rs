@@ -3,7 +3,7 @@
 use haulier_model::{ErrorKind, UnitReference};
 use haulier_store::{Durability, PublishRequest, Store, UnitRecord, UnitState};
 
-use crate::{Fixture, assert_whole, deploy, request, send};
+use crate::{Fixture, assert_whole, collect, deploy, request, send};
 
 /// Two members of one cluster: the folders, and the store of the one that owns the catalogue.
 async fn two() -> (Fixture, Store, Fixture) {
@@ -77,7 +77,7 @@ async fn a_unit_replaced_while_a_member_is_away_never_resolves_to_its_old_bytes(
     let manifest = send(&owner, &[b"newest"]);
     let newest = owner.publish(PublishRequest { replace: true, ..request("orders", "1.0", manifest) }).await.unwrap();
     assert_eq!(member.resolve(&orders()).await.unwrap(), newest);
-    owner.undeploy(&orders()).await.unwrap();
+    owner.undeploy(&orders(), false).await.unwrap();
     assert_eq!(member.resolve(&orders()).await.unwrap_err().kind(), ErrorKind::Conflict);
 }
 
@@ -88,7 +88,7 @@ async fn records_of_undeployed_units_are_left_by_who_joins() {
     let member = join(&two).await;
     copy(&owner, &member, &unit);
     let lease = member.lease_unit(&unit.digest).unwrap();
-    owner.undeploy(&orders()).await.unwrap();
+    owner.undeploy(&orders(), false).await.unwrap();
 
     let third = Fixture::with_catalogue(one.catalogue.clone());
     let listed = join(&third).await.list(None).await.unwrap();
@@ -97,11 +97,11 @@ async fn records_of_undeployed_units_are_left_by_who_joins() {
     // The node that owns the catalogue starts again and forgets the record; who uses the unit keeps it.
     drop(owner);
     assert_eq!(one.open().await.list(None).await.unwrap(), []);
-    assert_eq!(member.collect(|_| false).await.unwrap().packs, 0);
+    assert_eq!(collect(&member).await.unwrap().packs, 0);
     assert!(member.holds(&unit.digest));
     assert_whole(&member, &unit);
     drop(lease);
-    assert_eq!(member.collect(|_| false).await.unwrap().packs, 3);
+    assert_eq!(collect(&member).await.unwrap().packs, 3);
     assert!(!member.holds(&unit.digest));
 }
 
@@ -112,10 +112,10 @@ async fn what_is_held_follows_collections_and_late_content() {
     let unit = deploy(&store, "orders", "1.0", &[b"one"]).await.unwrap();
     let other = deploy(&store, "billing", "1.0", &[b"two"]).await.unwrap();
     assert!(store.holds(&unit.digest) && store.holds(&other.digest));
-    let undeployed = store.undeploy(&orders()).await.unwrap();
+    let undeployed = store.undeploy(&orders(), false).await.unwrap();
     store.remove(&undeployed[0].id, undeployed[0].generation).await.unwrap();
     assert!(store.holds(&unit.digest), "until it is collected");
-    store.collect(|_| false).await.unwrap();
+    collect(&store).await.unwrap();
     assert!(!store.holds(&unit.digest) && store.holds(&other.digest));
     assert_eq!(store.held_units().await.unwrap(), [other.digest]);
     send(&store, &[b"one"]);

@@ -6,7 +6,7 @@ use haulier_model::{Digest, ErrorKind, Manifest, Version};
 use haulier_store::{Durability, PublishRequest, Store, UnitState};
 use proptest::prelude::*;
 
-use crate::{Fixture, assert_whole, request, root, send};
+use crate::{Fixture, assert_whole, collect, request, root, send};
 
 const NAMES: [&str; 2] = ["orders", "billing"];
 const VERSIONS: [&str; 4] = ["1.0.0", "1.1.0", "2.0.0-rc.1", "3.0-SNAPSHOT"];
@@ -96,17 +96,17 @@ async fn run(steps: Vec<Step>) {
             }
             Step::UndeployOne { name, version } => {
                 let reference = format!("{}:{}", NAMES[name], VERSIONS[version]).parse().unwrap();
-                (store.undeploy(&reference).await.map(drop), model.undeploy(|key| *key == (name, version)))
+                (store.undeploy(&reference, false).await.map(drop), model.undeploy(|key| *key == (name, version)))
             }
             Step::UndeployAll { name } => {
-                let found = store.undeploy(&NAMES[name].parse().unwrap()).await.map(drop);
+                let found = store.undeploy(&NAMES[name].parse().unwrap(), false).await.map(drop);
                 (found, model.undeploy(|key| key.0 == name))
             }
             Step::Remove => {
                 model.obsolete.clear();
                 (remove_obsolete(&store).await, Ok(()))
             }
-            Step::Collect => (store.collect(|_| false).await.map(drop), Ok(())),
+            Step::Collect => (collect(&store).await.map(drop), Ok(())),
             Step::Restart => {
                 drop(store);
                 model.obsolete.clear();

@@ -5,7 +5,7 @@ use haulier_model::{Digest, ErrorKind, Result};
 use haulier_pack::stream::CHUNK_SIZE;
 use haulier_store::{Durability, Store, UnitRecord};
 
-use crate::{Fixture, assert_whole, deploy, pack};
+use crate::{Fixture, assert_whole, collect, deploy, pack};
 
 /// Sizes around those of a chunk and of a header, so that cuts fall everywhere.
 fn contents() -> Vec<Vec<u8>> {
@@ -123,7 +123,7 @@ async fn what_is_wrong_or_was_not_asked_for_is_refused() {
         drop(receiver);
         assert_eq!(store.missing(wanted.into_iter()), [Digest::of(wrong)], "what came before it stays");
         assert!(!store.contains(&Digest::of(stranger)));
-        assert_eq!(store.collect(|_| false).await.unwrap().packs, 1);
+        assert_eq!(collect(&store).await.unwrap().packs, 1);
     }
 }
 
@@ -135,11 +135,11 @@ async fn content_is_not_collected_while_it_is_sent() {
     let digests: Vec<Digest> = contents.iter().map(|bytes| store.put(bytes).unwrap()).collect();
     let mut sending = store.pack(digests.clone());
     let mut sent = sending.next().unwrap().unwrap().to_vec();
-    assert_eq!(store.collect(|_| false).await.unwrap().packs, 0);
+    assert_eq!(collect(&store).await.unwrap().packs, 0);
     sending.by_ref().for_each(|chunk| sent.extend_from_slice(&chunk.unwrap()));
     assert_eq!(sent, pack(&contents.iter().map(Vec::as_slice).collect::<Vec<_>>()));
     drop(sending);
-    assert_eq!(store.collect(|_| false).await.unwrap().packs, digests.len() as u64);
+    assert_eq!(collect(&store).await.unwrap().packs, digests.len() as u64);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use haulier_catalogue::{Catalogue, Listing, MemoryCatalogue, OperationId, Record
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, UnitReference};
 use haulier_store::{PublishRequest, UnitState};
 
-use crate::{Fixture, assert_whole, deploy, request, root, send};
+use crate::{Fixture, assert_whole, collect, deploy, request, root, send};
 
 fn reference(text: &str) -> UnitReference {
     text.parse().unwrap()
@@ -56,9 +56,10 @@ async fn unknown_references_say_what_there_is() {
     deploy(&store, "orders", "1.1", &[b"y"]).await.unwrap();
     let absent = format!("orders@{}", Digest::of(b"absent"));
     for (text, words) in [("orders:2.0", "1.1, 1.0"), (absent.as_str(), "1.1, 1.0"), ("unknown", "unknown")] {
-        for error in
-            [store.resolve(&reference(text)).await.unwrap_err(), store.undeploy(&reference(text)).await.unwrap_err()]
-        {
+        for error in [
+            store.resolve(&reference(text)).await.unwrap_err(),
+            store.undeploy(&reference(text), false).await.unwrap_err(),
+        ] {
             assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
             assert!(error.message().contains(words), "{error}");
             assert!(error.hint_text().contains("haulier list-deployments"), "{error}");
@@ -87,7 +88,7 @@ async fn a_replacement_keeps_the_old_generation_until_it_is_removed() {
         records.into_iter().map(|record| (record.generation, record.state)).collect::<Vec<_>>()
     };
     assert_eq!(states().await, [(1, UnitState::Obsolete), (2, UnitState::Deployed)]);
-    store.collect(|_| false).await.unwrap();
+    collect(&store).await.unwrap();
     assert_whole(&store, &old);
     assert_eq!(store.remove(&new.id, new.generation).await.unwrap_err().kind(), ErrorKind::Conflict);
     store.remove(&old.id, old.generation).await.unwrap();
@@ -101,10 +102,10 @@ async fn undeployed_units_drain_and_are_gone_after_a_restart() {
     let store = fixture.open().await;
     let first = deploy(&store, "orders", "1.0", &[b"x"]).await.unwrap();
     deploy(&store, "orders", "1.1", &[b"y"]).await.unwrap();
-    let undeployed = store.undeploy(&reference("orders:1.1")).await.unwrap();
+    let undeployed = store.undeploy(&reference("orders:1.1"), false).await.unwrap();
     assert_eq!(undeployed.iter().map(|record| record.id.to_string()).collect::<Vec<_>>(), ["orders:1.1"]);
     assert_eq!(undeployed[0].state, UnitState::Obsolete);
-    assert_eq!(store.undeploy(&reference("orders:1.1")).await.unwrap(), undeployed, "it can still be forced");
+    assert_eq!(store.undeploy(&reference("orders:1.1"), false).await.unwrap(), undeployed, "it can still be forced");
     let error = store.resolve(&reference("orders:1.1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.message().contains("OBSOLETE"), "{error}");
@@ -113,8 +114,8 @@ async fn undeployed_units_drain_and_are_gone_after_a_restart() {
 
     let store = fixture.open().await;
     assert_eq!(store.list(None).await.unwrap(), [first]);
-    assert_eq!(store.undeploy(&reference("orders:1.1")).await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(store.undeploy(&reference("orders")).await.unwrap().len(), 1);
+    assert_eq!(store.undeploy(&reference("orders:1.1"), false).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(store.undeploy(&reference("orders"), false).await.unwrap().len(), 1);
     drop(store);
     let store = fixture.open().await;
     assert_eq!(store.list(None).await.unwrap(), []);
@@ -151,9 +152,9 @@ async fn many_sources_are_listed_whole() {
         store.publish(request).await.unwrap();
     }
     // Both versions share the list, which came with the first.
-    let first = store.undeploy(&reference("large:1.0")).await.unwrap().remove(0);
+    let first = store.undeploy(&reference("large:1.0"), false).await.unwrap().remove(0);
     store.remove(&first.id, first.generation).await.unwrap();
-    store.collect(|_| false).await.unwrap();
+    collect(&store).await.unwrap();
     assert_eq!(store.resolve(&reference("large")).await.unwrap().sources, sources);
 }
 
@@ -268,7 +269,7 @@ async fn a_request_whose_answer_was_lost_is_repeated_without_harm() {
         catalogue.lose_next.store(false, Ordering::Relaxed);
     }
     assert_eq!(store.list(None).await.unwrap().len(), 2);
-    let record = store.undeploy(&reference("given")).await.unwrap().remove(0);
+    let record = store.undeploy(&reference("given"), false).await.unwrap().remove(0);
     catalogue.lose_next.store(true, Ordering::Relaxed);
     assert!(store.remove(&record.id, record.generation).await.is_err());
     store.remove(&record.id, record.generation).await.unwrap();

@@ -70,11 +70,13 @@ pub(super) async fn deploy(store: &Store, contents: &[Vec<u8>]) -> Digest {
     chunks.iter().for_each(|chunk| receiver.write(chunk).unwrap());
     receiver.finish(false).unwrap();
     let request = PublishRequest {
+        origins: Vec::new(),
         name: "orders".parse().unwrap(),
         version: Some("1.0".parse().unwrap()),
         manifest: Manifest { roots: vec![Digest::of(&root)] },
         sources: vec!["a.jar".to_owned()],
         replace: false,
+        replaces_only_its_own: false,
         deployed_by: "unverified:test".to_owned(),
     };
     store.publish(request).await.unwrap().digest

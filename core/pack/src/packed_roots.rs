@@ -1,6 +1,4 @@
 //! Roots at one moment, with an index from digests to bytes, and the packs made of them.
-//!
-//! Must never know who asks.
 
 use std::{
     collections::HashMap,
@@ -10,15 +8,20 @@ use std::{
 
 use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, RootKind};
-use haulier_pack::{DenyList, Limits, PackedRoot, closure, stream::RecordWriter};
+
+use crate::{DenyList, Limits, PackedRoot, closure, stream::RecordWriter};
 
 /// Entries above this are not held in memory while they are packed.
 const LARGE: u64 = 1 << 20;
 
-pub(crate) struct Snapshot {
-    pub(crate) roots: Vec<PackedRoot>,
-    pub(crate) manifest: Manifest,
-    pub(crate) digest: Digest,
+/// Roots in order, as a unit or a snapshot has them, and the bytes of everything in them by digest.
+pub struct PackedRoots {
+    /// The roots, in the order in which they are searched.
+    pub roots: Vec<PackedRoot>,
+    /// Their digests.
+    pub manifest: Manifest,
+    /// The digest of the manifest: the identity of a unit or of a snapshot.
+    pub digest: Digest,
     places: HashMap<Digest, Place>,
 }
 
@@ -31,8 +34,9 @@ enum Place {
     Entry(usize, usize),
 }
 
-impl Snapshot {
-    pub(crate) fn of(roots: Vec<PackedRoot>) -> Self {
+impl PackedRoots {
+    /// Roots that were read.
+    pub fn of(roots: Vec<PackedRoot>) -> Self {
         let manifest = Manifest { roots: roots.iter().map(PackedRoot::digest).collect() };
         let count: usize = roots.iter().map(|root| root.root.entries.len() + 1).sum();
         let mut places = HashMap::with_capacity(count);
@@ -45,9 +49,18 @@ impl Snapshot {
         Self { digest: manifest.digest(), manifest, roots, places }
     }
 
+    /// Reads sources as `deploy` takes them, in their order; see [`PackedRoot::read_source`].
+    pub fn read_sources<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, limits: &Limits) -> Result<Self> {
+        let mut roots = Vec::new();
+        for path in paths {
+            roots.extend(PackedRoot::read_source(path.as_ref(), limits)?);
+        }
+        Ok(Self::of(roots))
+    }
+
     /// Reads the roots of a class loader or an interpreter, several at a time. Elements that do not exist are left
-    /// out, as the JVM and Python do.
-    pub(crate) fn read(kind: RootKind, paths: &[PathBuf], deny: &DenyList) -> Result<Self> {
+    /// out, as the JVM and Python do. Errors: those of [`PackedRoot::read_class_root`].
+    pub fn read(kind: RootKind, paths: &[PathBuf], deny: &DenyList) -> Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(paths.len()).max(1);
         let next = std::sync::atomic::AtomicUsize::new(0);
         let work = || {
@@ -72,13 +85,13 @@ impl Snapshot {
         Ok(Self::of(roots.into_iter().map(|(_, root)| root).collect()))
     }
 
-    /// What the node calls the roots in messages.
-    pub(crate) fn names(&self) -> Vec<String> {
+    /// What the roots are called in messages.
+    pub fn names(&self) -> Vec<String> {
         self.roots.iter().map(|root| root.name.clone()).collect()
     }
 
     /// The digests of what `start` needs, in the order in which it is found.
-    pub(crate) fn closure(&self, kind: RootKind, start: &[String]) -> Vec<Digest> {
+    pub fn closure(&self, kind: RootKind, start: &[String]) -> Vec<Digest> {
         let found = match kind {
             RootKind::Jvm => closure::jvm(&self.roots, start),
             RootKind::Python => closure::python(&self.roots, start),
@@ -87,7 +100,7 @@ impl Snapshot {
     }
 
     /// The names of classes whose bytes these are, as internal names.
-    pub(crate) fn class_names(&self, digests: &[Digest]) -> Vec<String> {
+    pub fn class_names(&self, digests: &[Digest]) -> Vec<String> {
         let names = digests.iter().filter_map(|digest| match self.places.get(digest)? {
             Place::Root(_) => None,
             Place::Entry(root, entry) => {
@@ -99,7 +112,7 @@ impl Snapshot {
     }
 
     /// The bytes that a pack of these takes. `PermissionDenied` for what is not part of the snapshot.
-    pub(crate) fn size_of(&self, digests: &[Digest]) -> Result<u64> {
+    pub fn size_of(&self, digests: &[Digest]) -> Result<u64> {
         let sizes = digests.iter().map(|digest| {
             let size = match self.place(digest)? {
                 Place::Root(root) => self.roots[root].root.encode().len() as u64,
@@ -110,8 +123,11 @@ impl Snapshot {
         sizes.sum()
     }
 
-    /// Gives the chunks of a pack of these to `sink`.
-    pub(crate) fn pack(&self, digests: &[Digest], sink: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<()> {
+    /// Gives the chunks of a pack of these to `sink`; see [`crate::stream`]. Large entries are never whole in memory.
+    ///
+    /// Errors: `PermissionDenied` for what is not part of these roots, `SessionLost` for a file that has changed since it
+    /// was read, and those of `sink`.
+    pub fn pack(&self, digests: &[Digest], sink: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<()> {
         let mut packing = Packing { writer: RecordWriter::default(), chunks: Vec::new(), sink, failure: None };
         for digest in digests {
             match self.place(digest)? {
@@ -127,9 +143,9 @@ impl Snapshot {
 
     fn place(&self, digest: &Digest) -> Result<Place> {
         self.places.get(digest).copied().ok_or_else(|| {
-            Error::new(ErrorKind::PermissionDenied, "send code", "the node asked for what is not part of this code")
+            Error::new(ErrorKind::PermissionDenied, "send code", "this code has no such content")
                 .context("digest", digest.to_string())
-                .context("snapshot", self.digest.to_string())
+                .context("code", self.digest.to_string())
         })
     }
 }
@@ -144,9 +160,6 @@ fn read_root(kind: RootKind, path: &Path, deny: &DenyList) -> Result<Option<Pack
         RootKind::Python if path.is_dir() => PackedRoot::read_python_root(path, deny, &limits)?,
         RootKind::Jvm | RootKind::Python => return Ok(None),
     };
-    for skipped in root.skipped() {
-        tracing::debug!(root = root.name, skipped, "not part of the code of this client");
-    }
     Ok(Some(root))
 }
 
@@ -201,11 +214,11 @@ impl Write for Packing<'_> {
 mod tests {
     use std::fs;
 
-    use haulier_pack::stream::{Event, RecordReader};
+    use crate::stream::{Event, RecordReader};
 
     use super::*;
 
-    fn records(snapshot: &Snapshot, digests: &[Digest]) -> Vec<(Digest, usize)> {
+    fn records(snapshot: &PackedRoots, digests: &[Digest]) -> Vec<(Digest, usize)> {
         let mut reader = RecordReader::new(&Limits::default());
         let (mut records, mut size) = (Vec::new(), 0);
         snapshot
@@ -232,7 +245,7 @@ mod tests {
         fs::write(folder.path().join("large.bin"), vec![7; 3 << 20]).unwrap();
         fs::write(folder.path().join(".env"), b"secret").unwrap();
         let paths = [folder.path().to_owned(), folder.path().join("missing")];
-        let snapshot = Snapshot::read(RootKind::Jvm, &paths, &DenyList::default()).unwrap();
+        let snapshot = PackedRoots::read(RootKind::Jvm, &paths, &DenyList::default()).unwrap();
         let root = snapshot.manifest.roots[0];
         let all = [root, Digest::of(b"small"), Digest::of(&vec![7; 3 << 20])];
         let packed = records(&snapshot, &all);

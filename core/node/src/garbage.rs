@@ -1,0 +1,45 @@
+//! What nothing names is freed: now and then what is old, and everything when somebody asks for it.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use haulier_model::{Digest, Result};
+use haulier_store::{Collected, CollectionRules, Store};
+
+use crate::core::NodeCore;
+
+/// Content that nothing names any more is a cache for this long: a program that is started again sends nothing.
+pub(crate) const CACHE_AGE: Duration = Duration::from_secs(3600);
+
+impl NodeCore {
+    /// Frees content that no unit, session, task or transfer names, and that is older than `younger_stay`.
+    pub(crate) async fn collect(self: &Arc<Self>, dry_run: bool, younger_stay: Duration) -> Result<Collected> {
+        let node = Arc::downgrade(self);
+        let rules = CollectionRules { dry_run, younger_stay };
+        let live = move |store: &Store| node.upgrade().map(|node| node.named_content(store)).unwrap_or_default();
+        let collected = self.store.collect(rules, live).await?;
+        if collected.packs > 0 && !dry_run {
+            tracing::info!(packs = collected.packs, bytes = collected.bytes, "content that nothing names was freed");
+        }
+        Ok(collected)
+    }
+
+    /// Everything that sessions and tasks use, besides what is deployed.
+    fn named_content(&self, store: &Store) -> HashSet<Digest> {
+        let mut named = HashSet::new();
+        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
+        let mut seen = HashSet::new();
+        for (digest, snapshot) in sessions.iter().flat_map(|session| session.code.snapshots()) {
+            if seen.insert(digest) {
+                named.extend(store.contents_of(&snapshot.manifest));
+            }
+        }
+        for class_path in self.class_paths.in_use() {
+            named.extend(class_path.contents());
+        }
+        for unit in self.units.in_use() {
+            named.insert(unit);
+            named.extend(store.manifest(&unit).map(|manifest| store.contents_of(&manifest)).unwrap_or_default());
+        }
+        named
+    }
+}

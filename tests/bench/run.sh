@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints what this machine reaches: latency and throughput of empty tasks, cold code, the idle node, three nodes.
+# Prints what this machine reaches: latency and throughput of empty tasks, cold code, units, the idle node, three nodes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/haulier/target}
@@ -12,6 +12,7 @@ printf '%s processors, Linux %s, %s\n' "$(nproc)" "$(uname -r)" "$(java -version
 
 "$python" idle.py
 ../with_node.sh "$python" tasks.py
+../with_node.sh "$python" units.py
 
 "$python" unseen.py "$work/sources"
 jars=$java/client/target/haulier-client-0.1.0.jar:$java/api/target/haulier-api-0.1.0.jar

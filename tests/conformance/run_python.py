@@ -62,7 +62,7 @@ class Runner:
     def step(self, step, digests):
         """Run a step and compare what it gives, or its error, with what is expected."""
         act = getattr(
-            self, next(word for word in ("deploy", "undeploy", "list", "call", "broadcast", "cancel") if word in step)
+            self, next(word for word in ("deploy", "undeploy", "alias", "list", "call", "broadcast", "cancel") if word in step)
         )
         try:
             act(step, digests)
@@ -93,6 +93,15 @@ class Runner:
             unit.version for unit in self.cluster.undeploy(step["undeploy"], force=step.get("force", False))
         )
         require(removed == step.get("gives", removed), f"removed {removed}")
+
+    def alias(self, step, _):
+        """Set or remove an alias."""
+        name, alias = step["alias"].split(":")
+        if "version" in step:
+            version = self.cluster.set_alias(name, alias, step["version"]).version
+        else:
+            version = self.cluster.remove_alias(name, alias)
+        require(version == step.get("gives", version), f"the alias is or was {version}")
 
     def list(self, step, _):
         """List the versions of a name."""

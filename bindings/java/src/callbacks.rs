@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use haulier::{DeployedUnit, Digest, NodeInfo, NodeOutcome};
+use haulier::{DeployProgress, NodeOutcome};
 use haulier_model::{Error, Result};
 use jni::{
     Env, JValue, JavaVM, jni_sig, jni_str,
@@ -68,6 +68,18 @@ impl Callbacks {
                 Ok(())
             }
             Err(error) => self.failed(env, callback, &error),
+        });
+    }
+
+    /// How far a deployment is. What cannot be brought is left out: the next step says more.
+    pub(crate) fn progress(&self, callback: i64, now: DeployProgress) {
+        let (step, done, total) = convert::progress(now);
+        let amount = |bytes: u64| JValue::Long(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let arguments = [JValue::Long(callback), JValue::Int(step), amount(done), amount(total)];
+        let signature = jni_sig!("(JIJJ)V");
+        let _ = self.vm.attach_current_thread(|env| -> Outcome<()> {
+            env.call_static_method(&self.class, jni_str!("progress"), signature, &arguments)?;
+            Ok(())
         });
     }
 
@@ -147,55 +159,4 @@ fn encode(error: &Error, node: &str) -> Vec<u8> {
     let named = node.is_empty() || error.contexts().iter().any(|(name, _)| name == "node");
     let error = if named { error.clone() } else { error.clone().context("node", node) };
     haulier_protocol::errors::encode(&error)
-}
-
-/// The fields of units, in the order of `DeployedUnit`.
-pub(crate) fn unit_fields(units: &[DeployedUnit]) -> Vec<String> {
-    let fields = |unit: &DeployedUnit| {
-        [
-            unit.name.clone(),
-            unit.version.clone(),
-            unit.digest.to_string(),
-            unit.state.name().to_owned(),
-            unit.size.to_string(),
-            unit.entries.to_string(),
-            unit.generation.to_string(),
-            unit.deployed_at_ms.to_string(),
-            unit.deployed_by.clone(),
-            unit.sources.join("\n"),
-            unit.holders.join("\n"),
-        ]
-    };
-    units.iter().flat_map(fields).collect()
-}
-
-/// The fields of nodes, in the order of `NodeInfo`.
-pub(crate) fn node_fields(nodes: &[NodeInfo]) -> Vec<String> {
-    let fields = |node: &NodeInfo| {
-        let held: Vec<String> = node.held_units.iter().map(Digest::to_string).collect();
-        [
-            node.name.clone(),
-            node.address.clone(),
-            node.state.name().to_owned(),
-            pairs(&node.labels),
-            node.version.clone(),
-            pairs(node.runtimes.iter().map(|(name, version)| (name, version))),
-            node.slots.to_string(),
-            node.queued.to_string(),
-            node.executing.to_string(),
-            held.join("\n"),
-            node.local_code.map(|digest| digest.to_string()).unwrap_or_default(),
-            node.owns_catalogue.to_string(),
-            node.direct.to_string(),
-            node.process_id.to_string(),
-            node.uptime_seconds.to_string(),
-            node.code_round_trips.to_string(),
-        ]
-    };
-    nodes.iter().flat_map(fields).collect()
-}
-
-/// One on each line, name=value.
-fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
-    pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
 }

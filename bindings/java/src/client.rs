@@ -1,6 +1,6 @@
 //! The native functions of `io.haulier.client.Native`.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use haulier::{
     Cluster, CodeReference, CodeScope, ConnectOptions, DeploymentMode, Language, RootKind, Submission, Target, TaskId,
@@ -15,22 +15,23 @@ use jni::{
 use parking_lot::RwLock;
 
 use crate::{
-    callbacks::{self, Callbacks},
-    convert,
+    callbacks::Callbacks,
+    convert, deployments,
     failure::{Outcome, native},
     handles::Handles,
+    questions,
     threads::Use,
 };
 
-type Texts<'local> = JObjectArray<'local, JString<'local>>;
+pub(crate) type Texts<'local> = JObjectArray<'local, JString<'local>>;
 
-static CONNECTIONS: Handles<Arc<Connection>> = Handles::new("connection");
+pub(crate) static CONNECTIONS: Handles<Arc<Connection>> = Handles::new("connection");
 static SCOPES: Handles<Arc<Scope>> = Handles::new("connection");
 
 /// A cluster, and the way back to those who wait for it.
-struct Connection {
-    cluster: Cluster,
-    callbacks: Arc<Callbacks>,
+pub(crate) struct Connection {
+    pub(crate) cluster: Cluster,
+    pub(crate) callbacks: Arc<Callbacks>,
     /// The last field: the runtime may end only after all else of the connection.
     _running: Use,
 }
@@ -83,6 +84,7 @@ extern "system" fn Java_io_haulier_client_Native_close<'local>(
     native(env, &class, |_| {
         if let Some(closed) = CONNECTIONS.close(connection) {
             SCOPES.close_all(|scope| scope.connection == connection);
+            deployments::stop_all(connection);
             runtime::block_on(closed.cluster.close())?;
         }
         Ok(())
@@ -203,82 +205,33 @@ extern "system" fn Java_io_haulier_client_Native_cancel<'local>(
 }
 
 #[unsafe(no_mangle)]
-extern "system" fn Java_io_haulier_client_Native_deploy<'local>(
+extern "system" fn Java_io_haulier_client_Native_ask<'local>(
     env: EnvUnowned<'local>,
     class: JClass<'local>,
     connection: jlong,
     callback: jlong,
-    name: JString<'local>,
-    version: JString<'local>,
-    replace: jboolean,
-    sources: Texts<'local>,
+    question: jint,
+    arguments: Texts<'local>,
 ) {
     native(env, &class, |env| {
-        let open = CONNECTIONS.get(connection, "deploy a unit")?;
-        let name = convert::text(env, &name)?;
-        let version = convert::text(env, &version)?;
-        let deploy = open.cluster.deploy(name, version).replace(replace);
-        let deploy = convert::texts(env, &sources)?.into_iter().fold(deploy, haulier::Deploy::source);
-        answer(&open, callback, async move { Ok(callbacks::unit_fields(&[deploy.send().await?])) })
+        let open = CONNECTIONS.get(connection, "ask a node")?;
+        let asked = questions::ask(open.cluster.clone(), question, convert::texts(env, &arguments)?);
+        let callbacks = open.callbacks.clone();
+        runtime::handle()?.spawn(async move { callbacks.records(callback, asked.await) });
+        Ok(())
     });
 }
 
 #[unsafe(no_mangle)]
-extern "system" fn Java_io_haulier_client_Native_undeploy<'local>(
+extern "system" fn Java_io_haulier_client_Native_sessionId<'local>(
     env: EnvUnowned<'local>,
     class: JClass<'local>,
     connection: jlong,
-    callback: jlong,
-    reference: JString<'local>,
-    force: jboolean,
-) {
+) -> JString<'local> {
     native(env, &class, |env| {
-        let open = CONNECTIONS.get(connection, "undeploy a unit")?;
-        let reference = convert::text(env, &reference)?;
-        let cluster = open.cluster.clone();
-        answer(&open, callback, async move { Ok(callbacks::unit_fields(&cluster.undeploy(&reference, force).await?)) })
-    });
-}
-
-#[unsafe(no_mangle)]
-extern "system" fn Java_io_haulier_client_Native_listUnits<'local>(
-    env: EnvUnowned<'local>,
-    class: JClass<'local>,
-    connection: jlong,
-    callback: jlong,
-    name: JString<'local>,
-) {
-    native(env, &class, |env| {
-        let open = CONNECTIONS.get(connection, "list deployments")?;
-        let name = convert::text(env, &name)?;
-        let cluster = open.cluster.clone();
-        answer(&open, callback, async move { Ok(callbacks::unit_fields(&cluster.list_units(&name).await?)) })
-    });
-}
-
-#[unsafe(no_mangle)]
-extern "system" fn Java_io_haulier_client_Native_listNodes<'local>(
-    env: EnvUnowned<'local>,
-    class: JClass<'local>,
-    connection: jlong,
-    callback: jlong,
-) {
-    native(env, &class, |_| {
-        let open = CONNECTIONS.get(connection, "list nodes")?;
-        let cluster = open.cluster.clone();
-        answer(&open, callback, async move { Ok(callbacks::node_fields(&cluster.nodes().await?)) })
-    });
-}
-
-/// Makes a request on the runtime and brings its answer back.
-fn answer(
-    open: &Connection,
-    callback: jlong,
-    request: impl Future<Output = Result<Vec<String>>> + Send + 'static,
-) -> Outcome<()> {
-    let callbacks = open.callbacks.clone();
-    runtime::handle()?.spawn(async move { callbacks.records(callback, request.await) });
-    Ok(())
+        let open = CONNECTIONS.get(connection, "name the session")?;
+        Ok(env.new_string(open.cluster.session_id())?)
+    })
 }
 
 fn deployment_mode(number: jint) -> Outcome<DeploymentMode> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use haulier::DeployProgress;
 use haulier_model::{Codec, Error, ErrorKind};
 use jni::{
     Env,
@@ -88,4 +89,15 @@ pub(crate) fn codecs(mut packed: i32) -> Outcome<Vec<Codec>> {
         packed >>= 4;
     }
     Ok(codecs)
+}
+
+/// The ordinal of a step in `DeployProgress.Step`, with what is done of it and the whole, in bytes.
+pub(crate) const fn progress(now: DeployProgress) -> (i32, u64, u64) {
+    match now {
+        DeployProgress::Reading => (0, 0, 0),
+        DeployProgress::Fetching { done, total } => (1, done, total),
+        DeployProgress::Sending { sent, total } => (2, sent, total),
+        DeployProgress::Publishing => (3, 0, 0),
+        _ => (4, 0, 0),
+    }
 }

@@ -45,8 +45,8 @@ impl<T: Clone> Handles<T> {
         self.objects.write().remove(&handle)
     }
 
-    /// Closes every object for which `unwanted` holds.
-    pub(crate) fn close_all(&self, unwanted: impl Fn(&T) -> bool) {
-        self.objects.write().retain(|_, object| !unwanted(object));
+    /// Closes every object for which `unwanted` holds, and returns them.
+    pub(crate) fn close_all(&self, unwanted: impl Fn(&T) -> bool) -> Vec<T> {
+        self.objects.write().extract_if(|_, object| unwanted(object)).map(|(_, object)| object).collect()
     }
 }

@@ -7,9 +7,12 @@
 mod callbacks;
 mod client;
 mod convert;
+mod deployments;
 mod failure;
 mod handles;
 mod load;
+mod questions;
+mod records;
 mod runner;
 mod threads;
 mod worker;

@@ -4,18 +4,18 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier::{
-    CodeReference, CodeScope, Codec, ConnectOptions, DeployedUnit, DeploymentMode, Digest, Language, NodeInfo, Result,
-    RootKind, Submission, Target, TaskId, runtime,
+    CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, Result, RootKind, Submission, Target,
+    TaskId, runtime,
 };
 use pyo3::{
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{IntoPyDict as _, PyBytes, PyDict, PyTuple},
+    types::{PyBytes, PyDict},
 };
 
 use crate::{
     completions::{Completions, Finished, Queue},
-    errors,
+    errors, records,
 };
 
 /// How often a call that waits looks for Ctrl-C.
@@ -166,32 +166,9 @@ impl Cluster {
         Scope(self.cluster.code_scope(RootKind::Python, roots))
     }
 
-    fn deploy<'py>(
-        &self,
-        py: Python<'py>,
-        name: String,
-        version: String,
-        sources: Vec<PathBuf>,
-        replace: bool,
-        nodes: String,
-    ) -> PyResult<Bound<'py, PyTuple>> {
-        let deploy = sources.iter().fold(self.cluster.deploy(name, version), |deploy, source| deploy.source(source));
-        unit(py, &wait(py, deploy.replace(replace).nodes(nodes).send())?)
-    }
-
-    fn undeploy<'py>(&self, py: Python<'py>, reference: &str, force: bool) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        let removed = wait(py, self.cluster.undeploy(reference, force))?;
-        removed.iter().map(|removed| unit(py, removed)).collect()
-    }
-
-    fn list_deployments<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        let units = wait(py, self.cluster.list_deployments())?;
-        units.iter().map(|listed| unit(py, listed)).collect()
-    }
-
     fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let nodes = wait(py, self.cluster.nodes())?;
-        nodes.iter().map(|info| node(py, info)).collect()
+        nodes.iter().map(|node| records::node(py, node)).collect()
     }
 
     fn is_closed(&self) -> bool {
@@ -206,8 +183,15 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// The connection of the core.
+    pub(crate) fn core(&self) -> haulier::Cluster {
+        self.cluster.clone()
+    }
+}
+
 /// Waits for the end of `future` without the interpreter; Ctrl-C drops the future and raises.
-fn wait<T: Send>(py: Python<'_>, future: impl Future<Output = Result<T>> + Send) -> PyResult<T> {
+pub(crate) fn wait<T: Send>(py: Python<'_>, future: impl Future<Output = Result<T>> + Send) -> PyResult<T> {
     let mut future = Box::pin(future);
     loop {
         let waited =
@@ -228,48 +212,9 @@ fn shared(payload: &Bound<'_, PyBytes>) -> Bytes {
     }
 }
 
-fn seconds(seconds: f64) -> PyResult<Duration> {
+/// A time that was given in seconds.
+pub(crate) fn seconds(seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
         pyo3::exceptions::PyValueError::new_err(format!("{seconds} seconds: a time-out is positive and finite"))
     })
-}
-
-fn unit<'py>(py: Python<'py>, unit: &DeployedUnit) -> PyResult<Bound<'py, PyTuple>> {
-    let deployed_at = Duration::from_millis(unit.deployed_at_ms).as_secs_f64();
-    (
-        &unit.name,
-        &unit.version,
-        unit.digest.to_string(),
-        unit.state.name(),
-        unit.size,
-        unit.entries,
-        unit.generation,
-        deployed_at,
-        &unit.deployed_by,
-        PyTuple::new(py, &unit.sources)?,
-        PyTuple::new(py, &unit.holders)?,
-    )
-        .into_pyobject(py)
-}
-
-/// The fields of `haulier.Node`, by name.
-fn node<'py>(py: Python<'py>, node: &NodeInfo) -> PyResult<Bound<'py, PyDict>> {
-    let fields = PyDict::new(py);
-    fields.set_item("name", &node.name)?;
-    fields.set_item("address", &node.address)?;
-    fields.set_item("state", node.state.name())?;
-    fields.set_item("labels", node.labels.iter().into_py_dict(py)?)?;
-    fields.set_item("version", &node.version)?;
-    fields.set_item("runtimes", node.runtimes.iter().map(|(name, version)| (name, version)).into_py_dict(py)?)?;
-    fields.set_item("slots", node.slots)?;
-    fields.set_item("queued", node.queued)?;
-    fields.set_item("executing", node.executing)?;
-    fields.set_item("held_units", PyTuple::new(py, node.held_units.iter().map(Digest::to_string))?)?;
-    fields.set_item("local_code", node.local_code.map(|digest| digest.to_string()))?;
-    fields.set_item("owns_catalogue", node.owns_catalogue)?;
-    fields.set_item("direct", node.direct)?;
-    fields.set_item("process_id", node.process_id)?;
-    fields.set_item("uptime", Duration::from_secs(node.uptime_seconds).as_secs_f64())?;
-    fields.set_item("code_round_trips", node.code_round_trips)?;
-    Ok(fields)
 }

@@ -5,7 +5,10 @@
 
 mod client;
 mod completions;
+mod deployment;
+mod deployments;
 mod errors;
+mod records;
 mod values;
 mod worker;
 
@@ -17,6 +20,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Scope>()?;
     module.add_class::<client::Template>()?;
     module.add_class::<completions::Completions>()?;
+    module.add_class::<deployment::Deployment>()?;
+    module.add_class::<deployments::Deployments>()?;
     module.add_class::<worker::ChildLinks>()?;
     module.add_class::<worker::ClassPath>()?;
     module.add_class::<worker::ForkRequest>()?;

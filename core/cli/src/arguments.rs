@@ -42,7 +42,7 @@ pub(crate) enum ClientCommand {
     Undeploy(Undeploy),
     /// Point a movable name to a version of a unit, list the names, or remove one.
     Alias(Alias),
-    /// Wait until nodes have a unit.
+    /// Wait until a unit is deployed and nodes have it.
     Wait(Wait),
     /// Make a unit of the code that a session runs.
     Promote(Promote),
@@ -228,6 +228,10 @@ mod tests {
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
+    }
+
+    #[test]
+    fn lines_that_are_refused() {
         for line in [
             "haulier",
             "haulier node --tls-cert c.pem",

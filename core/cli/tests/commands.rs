@@ -166,9 +166,8 @@ fn what_is_wrong_is_said_with_a_way_out() {
     let address = node.address();
     let (code, complaint) = bad(address, &["deploy", "a", "/nowhere/a.jar"]);
     assert_eq!(code, 3, "{complaint}");
-    let (code, complaint) = bad(address, &["deploy", "text", "org.apache.commons:commons-text:1.12.0"]);
-    assert_eq!(code, 2);
-    assert!(complaint.contains("files and folders only"), "{complaint}");
+    let (code, complaint) = bad(address, &["deploy", "text", "https://host/x.jar", "--sha256", "00"]);
+    assert_eq!(code, 2, "{complaint}");
     let (code, complaint) = bad(address, &["deploy", "../x", path(&fixture("pricing-1.jar"))]);
     assert_eq!(code, 2, "{complaint}");
     let nodes = good(address, &["nodes", "--output", "json"]);

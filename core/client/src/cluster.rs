@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use haulier_model::{Error, ErrorKind, Result, RootKind};
+use haulier_pack::KnownDigests;
 
 use crate::{
     CodeScope, Completion, ConnectOptions, Submission, TaskId,
@@ -33,6 +34,8 @@ pub struct Cluster {
 struct Owner {
     session: Arc<Session>,
     directs: Arc<Directs>,
+    /// What the archives that were deployed have in them.
+    known: Arc<KnownDigests>,
 }
 
 impl Drop for Owner {
@@ -46,7 +49,7 @@ impl Cluster {
     pub(crate) async fn connect(options: ConnectOptions) -> Result<Self> {
         let session = runtime::run(async {
             let session = Session::open(options).await?;
-            Ok(Owner { directs: Directs::new(session.clone()), session })
+            Ok(Owner { directs: Directs::new(session.clone()), session, known: Arc::default() })
         });
         Ok(Self { owner: Arc::new(session.await?) })
     }
@@ -129,6 +132,10 @@ impl Cluster {
     /// Whether the node takes code from clients; if not, tasks run from units alone.
     pub fn peer_loading(&self) -> bool {
         self.owner.session.welcome().peer_loading
+    }
+
+    pub(crate) fn known_digests(&self) -> Arc<KnownDigests> {
+        self.owner.known.clone()
     }
 
     /// The session, unless it is closed or was inherited over a fork.

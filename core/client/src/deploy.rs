@@ -198,7 +198,8 @@ impl Deploy {
         }
         (self.progress)(DeployProgress::Reading);
         let sources = self.sources;
-        let content = runtime::run_blocking(move || Content::read(&sources)).await?;
+        let known = self.cluster.known_digests();
+        let content = runtime::run_blocking(move || Content::read(&sources, &known)).await?;
         let start = v1::DeployStart {
             name: self.name,
             replace: self.replace,
@@ -208,7 +209,7 @@ impl Deploy {
             ..content.start()
         };
         let session = self.cluster.session_for(&operation)?;
-        let transfer = Transfer { session, operation, content: Arc::new(content), progress: self.progress };
+        let transfer = Transfer::new(session, operation, content, self.progress);
         runtime::run(transfer.run(start)).await
     }
 

@@ -175,7 +175,7 @@ impl Cluster {
         .await
     }
 
-    /// Waits until the asked-for nodes have a unit: "one", "majority", "all", or names with commas between them. Nodes
+    /// Waits until a unit is deployed and the asked-for nodes have it: "one", "majority", "all", or names with commas between them. Nodes
     /// that are lost are not waited for. `DeadlineExceeded` after `timeout` (at most an hour) names those that lack it.
     pub async fn wait_for_unit(&self, reference: &str, nodes: &str, timeout: Duration) -> Result<DeployedUnit> {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
@@ -201,12 +201,13 @@ impl Cluster {
         .await
     }
 
-    /// All versions of all units, by name and then from the newest version.
+    /// All versions of all units, by name and then from the oldest version; before them those that are on their way to the
+    /// node that is asked.
     pub async fn list_deployments(&self) -> Result<Vec<DeployedUnit>> {
         self.list_units("").await
     }
 
-    /// All versions of the unit of this name, from the newest; empty if there is none.
+    /// All versions of the unit of this name, from the oldest; empty if there is none.
     pub async fn list_units(&self, name: &str) -> Result<Vec<DeployedUnit>> {
         let name = name.to_owned();
         self.ask("list deployments".to_owned(), async move |line, operation| {

@@ -1,7 +1,11 @@
 //! The one engine behind every way to deploy: what has arrived becomes a unit, files of this machine do, and what a
 //! session runs does; units get aliases and are undeployed. Must never know who asked, or how.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, UnitId, UnitName, UnitReference, Version};
 use haulier_pack::{Limits, PackedRoot, PackedRoots};
@@ -198,7 +202,7 @@ impl NodeCore {
         Ok(changed)
     }
 
-    /// Answers when the asked-for nodes have the unit; `DeadlineExceeded` says which of those that are heard do not.
+    /// Answers when the unit is deployed and the asked-for nodes have it; `DeadlineExceeded` says which of those that are heard do not.
     pub(crate) async fn wait_for(
         &self,
         reference: &UnitReference,
@@ -207,9 +211,10 @@ impl NodeCore {
     ) -> Result<UnitRecord> {
         let operation = format!("wait for {reference}");
         self.check_nodes(nodes).map_err(|error| error.in_operation(operation.clone()))?;
-        let record = self.store.resolve(reference).await?;
+        let begun = Instant::now();
+        let record = self.units.resolve_when_deployed(reference, patience).await?;
         self.hold_unit(&record).await?;
-        if self.spread(&record.digest, nodes, patience).await {
+        if self.spread(&record.digest, nodes, patience.saturating_sub(begun.elapsed())).await {
             return Ok(record);
         }
         let lacking = self.members.heard().into_iter().filter(|peer| !peer.holds(&record.digest));
@@ -303,11 +308,17 @@ fn take(store: &Store, files: &[(PathBuf, Option<Origin>)]) -> Result<Taken> {
         origins.clear();
     }
     let roots = PackedRoots::of(roots);
+    let lease = put_roots(store, &roots)?;
+    Ok(Taken { lease, roots, origins })
+}
+
+/// Puts roots and their entries into the store, as if they had been sent; they stay while the lease lives. Blocks.
+pub(crate) fn put_roots(store: &Store, roots: &PackedRoots) -> Result<Lease> {
     let entries = roots.roots.iter().flat_map(|root| root.root.entries.iter().map(|entry| entry.digest));
     let digests: Vec<Digest> = roots.manifest.roots.iter().copied().chain(entries).collect();
     let lease = store.lease(digests.iter().copied());
     let mut receiver = store.receive()?;
     roots.pack(&store.missing(digests.into_iter()), &mut |chunk| receiver.write(&chunk))?;
     receiver.finish(false)?;
-    Ok(Taken { lease, roots, origins })
+    Ok(lease)
 }

@@ -1,5 +1,7 @@
 //! Units over the protocol: deploy, undeploy, list, inspect, alias, promote.
 
+mod receiving;
+
 use std::{sync::Arc, time::Duration};
 
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, UnitReference, Version};
@@ -214,7 +216,7 @@ async fn deploy(
     answers: &Answers,
 ) -> Result<()> {
     let operation = "deploy";
-    let Some(deploy_request::Message::Start(start)) = next(incoming, operation).await? else {
+    let Some(deploy_request::Message::Start(start)) = receiving::next(incoming, operation).await? else {
         return Err(Error::new(ErrorKind::InvalidArgument, operation, "the first message must be a start"));
     };
     let operation = format!("deploy {}:{}", start.name, start.version);
@@ -235,7 +237,7 @@ async fn deploy(
     }
     node.check_nodes(&order.nodes).map_err(in_operation)?;
     let upload = node.uploads.begin(&order.name, order.version.as_ref(), deployed_by);
-    let receiving = receive(node, &manifest, incoming, answers, operation);
+    let receiving = receiving::receive(node, &manifest, incoming, answers, operation);
     let lease = tokio::select! {
         lease = receiving => lease?,
         () = upload.cancelled() => return Err(undeployed(operation)),
@@ -246,25 +248,6 @@ async fn deploy(
     // The unit is there even if the client has gone.
     let _ = answers.send(Ok(response)).await;
     Ok(())
-}
-
-/// Receives what the store lacks. What the client is told is here stays until the lease ends.
-async fn receive(
-    node: &Arc<NodeCore>,
-    manifest: &Manifest,
-    incoming: &mut Streaming<v1::DeployRequest>,
-    answers: &Answers,
-    operation: &str,
-) -> Result<haulier_store::Lease> {
-    let mut lease = node.store.lease(manifest.roots.iter().copied());
-    need(answers, node.store.missing(manifest.roots.iter().copied())).await?;
-    receive_pack(node, incoming, operation).await?;
-    let roots = node.store.roots(manifest).map_err(|error| error.in_operation(operation.to_owned()))?;
-    let entries = || roots.iter().flat_map(|root| root.entries.iter().map(|entry| entry.digest));
-    lease.extend(entries());
-    need(answers, node.store.missing(entries())).await?;
-    receive_pack(node, incoming, operation).await?;
-    Ok(lease)
 }
 
 async fn publish(
@@ -290,44 +273,6 @@ fn origin(origin: v1::UnitOrigin) -> Origin {
 
 fn undeployed(operation: &str) -> Error {
     Error::new(ErrorKind::Canceled, operation, "it was undeployed before it was whole").hint("deploy it again")
-}
-
-async fn next(incoming: &mut Streaming<v1::DeployRequest>, operation: &str) -> Result<Option<deploy_request::Message>> {
-    let message = incoming.message().await.map_err(|error| status::to_error(&error, operation))?;
-    Ok(message.and_then(|message| message.message))
-}
-
-async fn need(answers: &Answers, missing: Vec<Digest>) -> Result<()> {
-    let digests = Digest::concatenate(&missing);
-    let need = deploy_response::Message::Need(v1::CodeNeed { digests: digests.into() });
-    answers
-        .send(Ok(v1::DeployResponse { message: Some(need) }))
-        .await
-        .map_err(|_| Error::new(ErrorKind::Unavailable, "deploy", "the client has gone"))
-}
-
-/// Receives until the end of the pack. If the connection breaks, what arrived whole stays for the next try.
-async fn receive_pack(
-    node: &Arc<NodeCore>,
-    incoming: &mut Streaming<v1::DeployRequest>,
-    operation: &str,
-) -> Result<()> {
-    let mut receiver = node.store.receive()?;
-    loop {
-        match next(incoming, operation).await? {
-            Some(deploy_request::Message::Chunk(chunk)) => {
-                tokio::task::block_in_place(|| receiver.write(&chunk.data))?;
-            }
-            Some(deploy_request::Message::PackEnd(_)) => {
-                // Publishing syncs what the unit is made of.
-                return tokio::task::block_in_place(|| receiver.finish(false)).map(|_| ());
-            }
-            Some(deploy_request::Message::Start(_)) => {
-                return Err(Error::new(ErrorKind::InvalidArgument, operation, "a second start on one stream"));
-            }
-            None => return Err(Error::new(ErrorKind::Canceled, operation, "the upload ended before it was whole")),
-        }
-    }
 }
 
 /// A unit as clients see it.

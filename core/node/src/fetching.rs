@@ -84,7 +84,7 @@ async fn deploy(
         }),
     };
     let gathered = tokio::select! {
-        gathered = gathering.gather(&sources) => gathered.map_err(in_operation)?,
+        gathered = gathering.gather(&sources) => gathered.map_err(|error| of_source(error, &operation))?,
         () = upload.cancelled() => {
             let message = "it was undeployed before it was whole";
             return Err(Error::new(ErrorKind::Canceled, &operation, message).hint("deploy it again"));
@@ -104,6 +104,13 @@ async fn deploy(
         gathered.files.iter().map(|file| (file.path.clone(), Some(origin(file)))).collect();
     let record = node.deploy_files(origins, order).await?;
     Ok(unit(node, &record))
+}
+
+/// Of several sources the error says which one it is about.
+fn of_source(error: Error, operation: &str) -> Error {
+    let step = error.operation().to_owned();
+    let error = error.in_operation(operation);
+    if step.is_empty() { error } else { error.context("step", step) }
 }
 
 fn parse(sources: &[String]) -> Result<Vec<Source>> {

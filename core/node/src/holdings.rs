@@ -1,7 +1,7 @@
 //! Which units are whole on this node: it fetches what is deployed anywhere, and what a task needs at once.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -135,7 +135,8 @@ async fn follow_once(node: &Weak<NodeCore>, catalogue: &dyn Catalogue, permits: 
     let (mut reports, again) = (core.members.watch_holdings(), core.look_again.clone());
     drop(core);
     let revision = catalogue.list(PREFIX).await?.revision;
-    look(node, None, permits).await?;
+    let mut known = Deployed::default();
+    look(node, None, &mut known, permits).await?;
     let mut watch = catalogue.watch(PREFIX, revision).await?;
     loop {
         tokio::select! {
@@ -143,10 +144,10 @@ async fn follow_once(node: &Weak<NodeCore>, catalogue: &dyn Catalogue, permits: 
                 let Changes::Events(events) = events? else { return Ok(()) };
                 let keys: HashSet<&str> = events.iter().map(Event::key).collect();
                 for name in keys.into_iter().filter_map(|key| key.strip_prefix(PREFIX)?.parse().ok()) {
-                    look(node, Some(&name), permits).await?;
+                    look(node, Some(&name), &mut known, permits).await?;
                 }
             }
-            () = again.notified() => look(node, None, permits).await?,
+            () = again.notified() => look(node, None, &mut known, permits).await?,
             // Somebody has what was missing before.
             changed = reports.changed() => {
                 if changed.is_err() {
@@ -158,24 +159,69 @@ async fn follow_once(node: &Weak<NodeCore>, catalogue: &dyn Catalogue, permits: 
     }
 }
 
+/// What is deployed, by name: a change of one name is looked at without all the others.
+#[derive(Default)]
+struct Deployed {
+    by_name: HashMap<UnitName, Vec<Digest>>,
+    /// How many deployed units have a digest.
+    counts: HashMap<Digest, usize>,
+}
+
+impl Deployed {
+    /// Takes over what a name has now, and returns the digests that nothing has any more.
+    fn change(&mut self, name: &UnitName, digests: Vec<Digest>) -> Vec<Digest> {
+        for digest in &digests {
+            *self.counts.entry(*digest).or_default() += 1;
+        }
+        let before = match digests.is_empty() {
+            true => self.by_name.remove(name),
+            false => self.by_name.insert(name.clone(), digests),
+        };
+        let mut gone = Vec::new();
+        for digest in before.into_iter().flatten() {
+            if let Some(count) = self.counts.get_mut(&digest) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&digest);
+                    gone.push(digest);
+                }
+            }
+        }
+        gone
+    }
+}
+
 /// Looks at the units of a name, or at all of them.
-async fn look(node: &Weak<NodeCore>, name: Option<&UnitName>, permits: &Arc<Semaphore>) -> Result<()> {
+async fn look(
+    node: &Weak<NodeCore>,
+    name: Option<&UnitName>,
+    known: &mut Deployed,
+    permits: &Arc<Semaphore>,
+) -> Result<()> {
     let Some(core) = node.upgrade() else { return Ok(()) };
     core.units_changed();
     let units = core.store.list(name).await?;
     let deployed: Vec<UnitRecord> = units.into_iter().filter(|unit| unit.state == UnitState::Deployed).collect();
-    if name.is_none() {
-        let held = deployed.iter().map(|unit| unit.digest).filter(|digest| core.store.holds(digest)).collect();
-        core.holdings.send_replace(held);
-    } else {
-        let all = core.store.list(None).await?;
-        let known: HashSet<Digest> =
-            all.iter().filter(|unit| unit.state == UnitState::Deployed).map(|unit| unit.digest).collect();
-        core.holdings.send_if_modified(|held| {
-            let before = held.len();
-            held.retain(|digest| known.contains(digest));
-            held.len() != before
-        });
+    match name {
+        Some(name) => {
+            let gone = known.change(name, deployed.iter().map(|unit| unit.digest).collect());
+            core.holdings.send_if_modified(|held| {
+                let before = held.len();
+                for digest in &gone {
+                    held.remove(digest);
+                }
+                held.len() != before
+            });
+        }
+        None => {
+            *known = Deployed::default();
+            for unit in &deployed {
+                known.by_name.entry(unit.id.name.clone()).or_default().push(unit.digest);
+                *known.counts.entry(unit.digest).or_default() += 1;
+            }
+            let held = deployed.iter().map(|unit| unit.digest).filter(|digest| core.store.holds(digest)).collect();
+            core.holdings.send_replace(held);
+        }
     }
     fetch(&core, deployed, permits);
     Ok(())
@@ -218,5 +264,23 @@ fn fetch(core: &Arc<NodeCore>, units: Vec<UnitRecord>, permits: &Arc<Semaphore>)
                 tracing::info!(unit = %unit.id, %error, "a unit is not here yet; a task that needs it, or a node that has it, makes the node try again");
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_gone_when_no_name_has_it() {
+        let mut known = Deployed::default();
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let [first, second]: [UnitName; 2] = ["first", "second"].map(|name| name.parse().unwrap());
+        assert!(known.change(&first, vec![a, b]).is_empty());
+        assert!(known.change(&second, vec![a]).is_empty());
+        assert_eq!(known.change(&first, vec![b]), []);
+        assert_eq!(known.change(&first, Vec::new()), [b]);
+        assert_eq!(known.change(&second, vec![b]), [a]);
+        assert!(known.by_name.len() == 1 && known.counts.len() == 1);
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs, io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Weak, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -172,11 +172,7 @@ async fn build(
     let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
     let temp = data_dir.join("temp");
     empty_folder(&temp).map_err(open)?;
-    let program = std::env::current_exe().map_err(open)?;
-    let installed = || program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier");
-    let home = workers::check_home(&options.home.clone().unwrap_or_else(installed))?;
-    let launcher = options.launcher.clone().unwrap_or(program);
-    let supervisor = Supervisor::start(SupervisorOptions { launcher, home: home.clone() })?;
+    let (supervisor, home) = start_supervisor(options, std::env::current_exe().map_err(open)?)?;
     let core = Arc::new_cyclic(|node| NodeCore {
         name: own.name.clone(),
         address: own.address.clone(),
@@ -235,6 +231,14 @@ async fn read_local_code(options: &NodeBuilder, store: &Store) -> Result<Option<
     let read = tokio::task::spawn_blocking(move || LocalCode::read(&store, &paths)).await;
     let local = read.map_err(|error| Error::internal("start a node", error.to_string()))??;
     Ok(local.map(Arc::new))
+}
+
+/// The supervisor of workers, and the folder with their own code.
+fn start_supervisor(options: &NodeBuilder, program: PathBuf) -> Result<(Supervisor, PathBuf)> {
+    let installed = || program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier");
+    let home = workers::check_home(&options.home.clone().unwrap_or_else(installed))?;
+    let launcher = options.launcher.clone().unwrap_or(program);
+    Ok((Supervisor::start(SupervisorOptions { launcher, home: home.clone() })?, home))
 }
 
 /// What this node says of itself.

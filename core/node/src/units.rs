@@ -103,6 +103,30 @@ impl Units {
         })
     }
 
+    /// Resolves a reference, and waits for it to be deployed. Errors: those of resolving, at the end of `patience`.
+    pub(crate) async fn resolve_when_deployed(
+        &self,
+        reference: &UnitReference,
+        patience: Duration,
+    ) -> Result<UnitRecord> {
+        let mut changes = self.changes.subscribe();
+        let deployed = async {
+            loop {
+                match self.store.resolve(reference).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        // The sender lives as long as these units.
+                        let _ = changes.changed().await;
+                    }
+                    other => return other,
+                }
+            }
+        };
+        match tokio::time::timeout(patience, deployed).await {
+            Ok(resolved) => resolved,
+            Err(_) => self.store.resolve(reference).await,
+        }
+    }
+
     /// A deployment changed: references are resolved anew.
     pub(crate) fn changed(&self) {
         let forgotten = {

@@ -5,13 +5,17 @@
 
 mod directory;
 mod extract;
+mod hash;
 
-use std::fs::File;
+use std::{
+    fs::File,
+    sync::{Mutex, PoisonError},
+};
 
-use haulier_model::{Entry, EntryPath, Hasher, Result};
+use haulier_model::{Digest, Entry, EntryPath, Result};
 
 use crate::{
-    DenyList,
+    DenyList, KnownDigests,
     limits::Budget,
     paths::{BadEntry, PathSet},
     refusal,
@@ -25,6 +29,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) bad: BadEntry,
     /// Where an entry goes in the root, by its path in the archive.
     pub(crate) place: fn(&str) -> &str,
+    /// What was uncompressed before.
+    pub(crate) known: Option<&'a KnownDigests>,
 }
 
 /// An archive that was read.
@@ -38,6 +44,8 @@ pub(crate) struct Opened {
 pub(crate) struct Archive {
     file: File,
     members: Vec<Member>,
+    /// Buffers of readers that have ended.
+    spare: Mutex<Vec<Extractor>>,
 }
 
 impl Archive {
@@ -45,10 +53,12 @@ impl Archive {
     pub(crate) fn open(file: File, opening: &Opening<'_>, budget: &mut Budget<'_>) -> Result<Opened> {
         let directory = Directory::read(&file, budget)?;
         let members = directory.members(&file)?;
-        let mut opened =
-            Opened { entries: Vec::new(), archive: Self { file, members: Vec::new() }, skipped: Vec::new() };
+        let mut opened = Opened {
+            entries: Vec::new(),
+            archive: Self { file, members: Vec::new(), spare: Mutex::default() },
+            skipped: Vec::new(),
+        };
         let mut paths = PathSet::default();
-        let mut extractor = Extractor::default();
         for (header, member) in directory.headers.iter().zip(members) {
             let path = match acceptable(header, opening, &mut paths) {
                 Ok(Some(path)) => path,
@@ -61,27 +71,28 @@ impl Archive {
             };
             budget.check_ratio(&header.name, member.size, member.compressed)?;
             budget.add_size(&header.name, member.size)?;
-            let mut hasher = Hasher::default();
-            extractor
-                .run(&opened.archive.file, &member, &mut |bytes| {
-                    hasher.update(bytes);
-                    Ok(())
-                })
-                .map_err(|error| in_entry(&header.name, &error))?;
             opened.archive.members.push(member);
             opened.entries.push(Entry {
                 path,
-                digest: hasher.finish(),
+                digest: Digest::from_bytes([0; Digest::SIZE]),
                 size: member.size,
                 executable: header.is_executable(),
             });
+        }
+        let digests = hash::all(&opened.archive, opening.known)
+            .map_err(|(index, error)| in_entry(opened.entries[index].path.as_str(), &error))?;
+        for (entry, digest) in opened.entries.iter_mut().zip(digests) {
+            entry.digest = digest;
         }
         Ok(opened)
     }
 
     /// Gives the bytes of an entry in parts; an error if they are not what the directory said when it was read.
     pub(crate) fn extract(&self, index: usize, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        Extractor::default().run(&self.file, &self.members[index], sink)
+        let mut extractor = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let extracted = extractor.run(&self.file, &self.members[index], sink);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(extractor);
+        extracted
     }
 }
 
@@ -159,6 +170,8 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<()> {
     };
     result.map_err(|error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => refusal::refused("the archive is cut off"),
+        // An offset that no file can have.
+        std::io::ErrorKind::InvalidInput => refusal::refused("an entry is outside the archive"),
         _ => refusal::io("the archive".as_ref(), error),
     })
 }

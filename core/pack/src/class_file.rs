@@ -121,14 +121,18 @@ fn visit_descriptor(text: &[u8], visit: &mut dyn FnMut(&str)) {
     while let Some(offset) = text[at..].iter().position(|byte| *byte == b'L') {
         let start = at + offset + 1;
         at = start;
-        let follows = start < 2 || b"([;)<>:*+-^BCDFIJSZV".contains(&text[start - 2]);
-        let Some(length) = text[start..].iter().position(|byte| b";<.[>:() ".contains(byte)) else { return };
-        if follows && length > 0 && b";<".contains(&text[start + length]) {
-            if let Ok(name) = modified_utf8(&text[start..start + length]) {
-                visit(&name);
-            }
-            at = start + length;
+        if start >= 2 && !b"([;)<>:*+-^BCDFIJSZV".contains(&text[start - 2]) {
+            continue;
         }
+        let Some(length) = text[start..].iter().position(|byte| b";<.[>:() ".contains(byte)) else { return };
+        if length > 0
+            && b";<".contains(&text[start + length])
+            && let Ok(name) = modified_utf8(&text[start..start + length])
+        {
+            visit(&name);
+        }
+        // A name that began later would end at the same byte: going back to it would take quadratic time.
+        at = start + length;
     }
 }
 

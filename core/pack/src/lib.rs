@@ -3,6 +3,7 @@
 //! - [`PackedRoot`] reads a source of a unit, an element of a class path, or an import root of Python.
 //! - [`PackedRoots`] holds several in order, finds their bytes by digest, and packs them.
 //! - [`class_file`] says which classes a class file names; [`closure`] follows such names through roots.
+//! - [`chunks`] cuts large entries, so that a changed one sends little.
 //! - [`stream`] turns content into the records that travel, and back.
 //!
 //! Everything here is synchronous and knows neither networks, nodes nor sessions. Archives and folders are not trusted:
@@ -19,6 +20,7 @@
 
 mod archive;
 mod artifact;
+pub mod chunks;
 pub mod class_file;
 pub mod closure;
 mod content;
@@ -26,6 +28,7 @@ mod deny;
 #[cfg(test)]
 mod fixtures;
 mod folder;
+mod known;
 mod limits;
 mod packed_root;
 mod packed_roots;
@@ -35,6 +38,7 @@ mod source;
 pub mod stream;
 
 pub use deny::DenyList;
+pub use known::KnownDigests;
 pub use limits::Limits;
 pub use packed_root::PackedRoot;
-pub use packed_roots::PackedRoots;
+pub use packed_roots::{PackedRoots, size_of_chunks};

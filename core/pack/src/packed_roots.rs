@@ -1,5 +1,7 @@
 //! Roots at one moment, with an index from digests to bytes, and the packs made of them.
 
+mod chunked;
+
 use std::{
     collections::HashMap,
     io::{self, Write},
@@ -10,6 +12,8 @@ use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, RootKind};
 
 use crate::{DenyList, Limits, PackedRoot, closure, stream::RecordWriter};
+
+pub use chunked::size_of_chunks;
 
 /// Entries above this are not held in memory while they are packed.
 const LARGE: u64 = 1 << 20;

@@ -9,7 +9,7 @@ use std::{
 use haulier_model::{Entry, ErrorKind, Result, Root, RootKind};
 
 use crate::{
-    DenyList, Limits, PackedRoot,
+    DenyList, KnownDigests, Limits, PackedRoot,
     archive::{Archive, Opened, Opening, place_as_is, place_in_wheel},
     content::{self, Content},
     folder::{Files, Flavor, Found, Keep, Search},
@@ -21,21 +21,21 @@ use crate::{
 /// Left out of every deployed folder.
 const NEVER_DEPLOYED: &str = ".git";
 
-pub(crate) fn read_source(path: &Path, limits: &Limits) -> Result<Vec<PackedRoot>> {
+pub(crate) fn read_source(path: &Path, limits: &Limits, known: Option<&KnownDigests>) -> Result<Vec<PackedRoot>> {
     let metadata = path.metadata().map_err(|error| refusal::io(path, error))?;
     let mut budget = Budget::new(limits);
     if metadata.is_dir() {
-        return read_folder(path, limits, &mut budget);
+        return read_folder(path, limits, known, &mut budget);
     }
     let name = name_of(path);
     let extension = Path::new(&name).extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let read = |place, budget: &mut Budget<'_>| {
         let none = DenyList::none();
-        Archive::open(content::open(path)?.0, &Opening { deny: &none, bad: BadEntry::Refuse, place }, budget)
+        Archive::open(content::open(path)?.0, &Opening { deny: &none, bad: BadEntry::Refuse, place, known }, budget)
     };
     match extension.as_str() {
         "jar" => Ok(vec![of_archive(name, RootKind::Jvm, read(place_as_is, &mut budget)?)?.of_file(path)]),
-        "zip" => read_zip(path, name, read(place_as_is, &mut budget)?, &mut budget),
+        "zip" => read_zip(path, name, read(place_as_is, &mut budget)?, known, &mut budget),
         "whl" => Ok(vec![of_archive(name, RootKind::Python, read(place_in_wheel, &mut budget)?)?.of_file(path)]),
         "py" => read_module(path, name, &mut budget),
         _ => Err(nothing(&format!("'{name}' is no jar, zip, wheel, folder or Python file"))),
@@ -47,7 +47,7 @@ pub(crate) fn read_class_root(path: &Path, deny: &DenyList, limits: &Limits) -> 
     let mut budget = Budget::new(limits);
     let name = name_of(path);
     if !metadata.is_dir() {
-        let opening = Opening { deny, bad: BadEntry::Skip, place: place_as_is };
+        let opening = Opening { deny, bad: BadEntry::Skip, place: place_as_is, known: None };
         return of_archive(name, RootKind::Jvm, Archive::open(content::open(path)?.0, &opening, &mut budget)?);
     }
     let mut search = Search::new(path, Flavor::Jvm, deny, BadEntry::Skip, limits.entries)?;
@@ -81,11 +81,17 @@ pub(crate) fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> 
 }
 
 /// A zip: its classes or Python sources, and its jars, which become roots of their own.
-fn read_zip(path: &Path, name: String, mut zip: Opened, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
+fn read_zip(
+    path: &Path,
+    name: String,
+    mut zip: Opened,
+    known: Option<&KnownDigests>,
+    budget: &mut Budget<'_>,
+) -> Result<Vec<PackedRoot>> {
     let mut jars = Vec::new();
     for (index, entry) in zip.entries.iter().enumerate().filter(|(_, entry)| is_jar(entry.path.as_str())) {
         let jar = unpack(&zip.archive, index)?;
-        let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is };
+        let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is, known };
         let opened = Archive::open(jar, &opening, budget).map_err(|error| error.context("jar", entry.path.as_str()))?;
         jars.push(of_archive(entry.path.as_str().to_owned(), RootKind::Jvm, opened)?);
     }
@@ -115,7 +121,12 @@ fn read_module(path: &Path, name: String, budget: &mut Budget<'_>) -> Result<Vec
     Ok(vec![of_files(name, RootKind::Python, files)?])
 }
 
-fn read_folder(path: &Path, limits: &Limits, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
+fn read_folder(
+    path: &Path,
+    limits: &Limits,
+    known: Option<&KnownDigests>,
+    budget: &mut Budget<'_>,
+) -> Result<Vec<PackedRoot>> {
     let name = name_of(path);
     let deny = DenyList::new([NEVER_DEPLOYED])?;
     let search = |flavor| Search::new(path, flavor, &deny, BadEntry::Refuse, limits.entries);
@@ -137,11 +148,16 @@ fn read_folder(path: &Path, limits: &Limits, budget: &mut Budget<'_>) -> Result<
     if !has(&classes, is_class) && !has(&classes, is_jar) {
         return Err(nothing("it has no class, jar or Python source"));
     }
-    of_class_folder(name, classes, budget)
+    of_class_folder(name, classes, known, budget)
 }
 
 /// A folder for the JVM: first what is no jar, then each jar by path.
-fn of_class_folder(name: String, all: Search<'_>, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
+fn of_class_folder(
+    name: String,
+    all: Search<'_>,
+    known: Option<&KnownDigests>,
+    budget: &mut Budget<'_>,
+) -> Result<Vec<PackedRoot>> {
     let (mut jars, files): (Vec<Found>, Vec<Found>) =
         all.found.into_iter().partition(|found| is_jar(found.path.as_str()));
     jars.sort_unstable_by(|one, other| one.path.cmp(&other.path));
@@ -150,7 +166,7 @@ fn of_class_folder(name: String, all: Search<'_>, budget: &mut Budget<'_>) -> Re
         roots.push(of_files(name, RootKind::Jvm, Files::read(files, BadEntry::Refuse, Keep::Paths, budget)?)?);
     }
     for jar in jars {
-        let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is };
+        let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is, known };
         let opened = Archive::open(content::open(&jar.file)?.0, &opening, budget)
             .map_err(|error| error.context("jar", jar.path.as_str()))?;
         roots.push(of_archive(jar.path.as_str().to_owned(), RootKind::Jvm, opened)?.of_file(&jar.file));

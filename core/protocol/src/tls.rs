@@ -26,7 +26,8 @@ pub fn server_config(certificate: &[u8], key: &[u8]) -> Result<rustls::ServerCon
     };
     let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|error| unusable(format!("the certificate cannot be read: {error}")))?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| unusable(format!("the key cannot be read: {error}")))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(key).map_err(|error| unusable(format!("the key cannot be read: {error}")))?;
     rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key)

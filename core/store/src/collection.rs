@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use fail::fail_point;
 use haulier_model::{Digest, Manifest, Result};
 
 use crate::{Store, disk, head::Sources, pack_file::Pack, store::blocking};
@@ -71,15 +72,18 @@ impl Store {
         let now = SystemTime::now();
         unused.retain(|(pack, _)| rules.younger_stay.is_zero() || is_older(pack, now, rules.younger_stay));
         let mut collected = Collected { held_bytes, ..Collected::default() };
+        fail_point!("collect::before-forget");
         let unused = if rules.dry_run {
             unused.into_iter().map(|(pack, _)| pack).collect()
         } else {
             inner.index.forget(unused, keep)
         };
+        fail_point!("collect::after-forget");
         for pack in unused {
             if !rules.dry_run {
                 fs::remove_file(&pack.path).map_err(|error| disk::explain("collect garbage", &pack.path, error))?;
             }
+            fail_point!("collect::after-unlink");
             collected.packs += 1;
             collected.bytes += pack.size();
         }

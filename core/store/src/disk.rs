@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use fail::fail_point;
 use haulier_model::{Error, ErrorKind, Result, Retry};
 
 /// The folders of a store; this process is their only user while it exists.
@@ -45,7 +46,10 @@ impl Folders {
     /// Moves a pack that failed a check out of the way; the reason goes to the log.
     pub(crate) fn set_aside(&self, pack: &Path, reason: &str) {
         let target = self.damaged.join(pack.file_name().unwrap_or_default());
-        match fs::rename(pack, &target) {
+        fail_point!("open::before-set-aside");
+        let moved = fs::rename(pack, &target);
+        fail_point!("open::after-set-aside");
+        match moved {
             Ok(()) => {
                 tracing::warn!(pack = %pack.display(), moved_to = %target.display(), reason, "a pack is damaged; units that need it must be deployed again")
             }

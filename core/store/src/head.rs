@@ -162,6 +162,8 @@ impl Head {
                 return Err(refusal::deployed_by_another(name, present));
             }
             present.state = State::Obsolete;
+            let replaced = present.version.clone();
+            self.move_aliases(&replaced, &version);
         }
         let added = candidate.as_generation(version, counted, &self.versions);
         self.versions.push(added.clone());

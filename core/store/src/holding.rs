@@ -3,11 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use fail::fail_point;
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, Root};
 
 use crate::{Lease, Store, UnitRecord, store::blocking};
 
 /// What a manifest refers to.
+#[derive(Default)]
 pub(crate) struct UnitContent {
     /// Roots and entries.
     pub(crate) digests: Vec<Digest>,
@@ -67,7 +69,9 @@ impl Store {
         let manifest = self.manifest(unit)?;
         let content =
             self.content_of(&manifest, Some(&mut lease)).map_err(|error| error.in_operation("fetch a unit"))?;
+        fail_point!("settle::before-sync");
         self.sync_contents(content.digests.iter().chain([unit]))?;
+        fail_point!("settle::after-sync");
         self.inner.index.mark_whole(*unit, losses);
         Ok(())
     }
@@ -114,8 +118,10 @@ impl Store {
     }
 
     pub(crate) fn known_of(&self, manifest: &Manifest) -> Vec<Digest> {
-        let here = manifest.roots.iter().filter_map(|root| self.root(root).ok()).collect::<Vec<_>>();
-        manifest.roots.iter().copied().chain(entries(&here)).collect()
+        let mut seen = HashSet::new();
+        let distinct: Vec<Digest> = manifest.roots.iter().copied().filter(|root| seen.insert(*root)).collect();
+        let here = distinct.iter().filter_map(|root| self.root(root).ok()).collect::<Vec<_>>();
+        distinct.into_iter().chain(entries(&here)).collect()
     }
 
     /// The content of a published unit; an error if it is not whole.
@@ -124,6 +130,7 @@ impl Store {
     }
 
     pub(crate) fn content_of(&self, manifest: &Manifest, lease: Option<&mut Lease>) -> Result<UnitContent> {
+        fail_point!("sabotage::unchecked", |_| Ok(UnitContent::default()));
         // Leased before it is looked for: what is found then stays.
         let mut lease = lease;
         if let Some(lease) = &mut lease {

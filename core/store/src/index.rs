@@ -63,6 +63,8 @@ struct Slot {
     pack: Arc<Pack>,
     offset: u64,
     size: u64,
+    /// Whether it is a part of another content of the pack.
+    is_part: bool,
 }
 
 /// All contents, each in one pack.
@@ -73,6 +75,10 @@ pub(crate) struct Index(RwLock<State>);
 struct State {
     slots: HashMap<Digest, Slot>,
     packs: HashMap<Arc<Path>, Arc<Pack>>,
+    /// Contents that are in other packs, too: those take over when the pack of the slot goes.
+    spares: HashMap<Digest, Vec<Slot>>,
+    /// What packs have taken over.
+    taken_over: HashMap<Arc<Path>, Vec<Digest>>,
     /// Units found whole since the last loss.
     whole: HashSet<Digest>,
     /// How often content was forgotten.
@@ -117,9 +123,9 @@ impl Index {
     /// The bytes of a content; `None` if it is not there.
     pub(crate) fn read(&self, digest: &Digest) -> Result<Option<StoredBytes>> {
         let slot = self.0.read().slots.get(digest).cloned();
-        let Some(Slot { pack, offset, size }) = slot else { return Ok(None) };
+        let Some(Slot { pack, offset, size, .. }) = slot else { return Ok(None) };
         if pack.size() >= MAPPED_FROM {
-            let extent = Extent { digest: *digest, offset, size };
+            let extent = Extent::new(*digest, offset, size);
             return Ok(Some(StoredBytes(Source::Mapped { mapping: pack.mapping()?, extent })));
         }
         let mut bytes = vec![0; size as usize];
@@ -134,9 +140,7 @@ impl Index {
         let mut state = self.0.write();
         state.slots.reserve(extents.len());
         for extent in extents {
-            if let Entry::Vacant(entry) = state.slots.entry(extent.digest) {
-                entry.insert(Slot { pack: pack.clone(), offset: extent.offset, size: extent.size });
-            }
+            state.put(extent, &pack);
         }
         state.packs.insert(pack.path.clone(), pack.clone());
         pack
@@ -152,7 +156,7 @@ impl Index {
                 used.insert(&slot.pack.path);
             } else {
                 let dead = dead.entry(&slot.pack.path).or_default();
-                dead.bytes += slot.size;
+                dead.bytes += if slot.is_part { 0 } else { slot.size };
                 dead.digests.push(*digest);
             }
         }
@@ -166,21 +170,33 @@ impl Index {
     /// up meanwhile, so whoever takes a lease first is seen by `keep`, and whoever takes it later misses the content.
     pub(crate) fn forget(&self, packs: Vec<PackContents>, keep: impl Fn(&Digest) -> bool) -> Vec<Arc<Pack>> {
         let mut state = self.0.write();
-        let mut forgotten = Vec::new();
-        for (pack, digests) in packs {
+        let (mut forgotten, mut lost) = (Vec::new(), Vec::new());
+        for (pack, mut digests) in packs {
+            digests.extend(state.taken_over.get(&pack.path).into_iter().flatten());
             if digests.iter().any(&keep) || state.packs.remove(&pack.path).is_none() {
                 continue;
             }
+            state.taken_over.remove(&pack.path);
             for digest in digests {
-                state.slots.remove(&digest);
+                if state.slots.get(&digest).is_some_and(|slot| Arc::ptr_eq(&slot.pack, &pack)) {
+                    state.slots.remove(&digest);
+                    lost.push(digest);
+                }
             }
             forgotten.push(pack);
         }
         if !forgotten.is_empty() {
-            state.whole.clear();
-            state.losses += 1;
+            state.replace(lost);
         }
         forgotten
+    }
+
+    /// Forgets a content whose bytes are found to be damaged, so that it is taken from another pack or sent again.
+    pub(crate) fn forget_damaged(&self, digest: &Digest) {
+        let mut state = self.0.write();
+        if state.slots.remove(digest).is_some() {
+            state.replace(vec![*digest]);
+        }
     }
 
     /// Whether the unit was found whole, and nothing was forgotten since.
@@ -205,5 +221,45 @@ impl Index {
     pub(crate) fn contents_of(&self, pack: &Arc<Pack>) -> Vec<Digest> {
         let state = self.0.read();
         state.slots.iter().filter(|(_, slot)| Arc::ptr_eq(&slot.pack, pack)).map(|(digest, _)| *digest).collect()
+    }
+}
+
+impl State {
+    /// Makes a content of a pack known. One that is known already stays where it is.
+    fn put(&mut self, extent: &Extent, pack: &Arc<Pack>) {
+        let Extent { digest, offset, size, is_part } = *extent;
+        let slot = Slot { pack: pack.clone(), offset, size, is_part };
+        match self.slots.entry(digest) {
+            Entry::Vacant(entry) => {
+                entry.insert(slot);
+            }
+            Entry::Occupied(entry) => {
+                let spares = self.spares.get(&digest).and_then(|spares| spares.last());
+                // A chunk may be in its pack many times.
+                if ![Some(entry.get()), spares].iter().flatten().any(|known| Arc::ptr_eq(&known.pack, pack)) {
+                    self.spares.entry(digest).or_default().push(slot);
+                }
+            }
+        }
+    }
+
+    /// After contents or packs were forgotten: other packs take over what they have, too.
+    fn replace(&mut self, lost: Vec<Digest>) {
+        let Self { slots, packs, spares, taken_over, .. } = self;
+        spares.retain(|_, spares| {
+            spares.retain(|spare| packs.contains_key(&spare.pack.path));
+            !spares.is_empty()
+        });
+        for digest in lost {
+            let Entry::Occupied(mut others) = spares.entry(digest) else { continue };
+            let spare = others.get_mut().remove(0);
+            if others.get().is_empty() {
+                others.remove();
+            }
+            taken_over.entry(spare.pack.path.clone()).or_default().push(digest);
+            slots.insert(digest, spare);
+        }
+        self.whole.clear();
+        self.losses += 1;
     }
 }

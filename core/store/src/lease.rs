@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use fail::fail_point;
 use haulier_model::Digest;
 use parking_lot::Mutex;
 
@@ -63,6 +64,7 @@ impl Leases {
     }
 
     fn take(&self, digests: &[Digest]) {
+        fail_point!("sabotage::no-leases", |_| ());
         let mut state = self.0.lock();
         for digest in digests {
             *state.counts.entry(*digest).or_default() += 1;

@@ -5,6 +5,9 @@
 //! compare-and-set of the head record makes it visible. The catalogue may be shared by many stores: a unit that it names
 //! need not be here. The store must never know how content travels, who else has it, or who runs it.
 //!
+//! Each `fail_point!` is an instant at which a crash could tear something. Tests stop the process there; those named
+//! `sabotage::` break a rule, so that tests can show that they would notice. Nothing arms them outside of tests.
+//!
 //! ```
 //! use std::sync::Arc;
 //! use haulier_catalogue::MemoryCatalogue;
@@ -33,6 +36,7 @@
 //! # std::fs::remove_dir_all(&folder).unwrap();
 //! ```
 
+mod assembly;
 mod collection;
 mod disk;
 mod head;
@@ -46,6 +50,7 @@ mod store;
 mod unit;
 mod units;
 
+pub use assembly::Assembly;
 pub use collection::{Collected, CollectionRules};
 pub use index::{Location, StoredBytes};
 pub use lease::Lease;

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use fail::fail_point;
 use haulier_model::{Digest, Error, ErrorKind, Result};
 use haulier_pack::{
     Limits,
@@ -9,13 +10,15 @@ use haulier_pack::{
 };
 
 use crate::{
-    Store, disk,
+    Assembly, Store,
+    assembly::{self, Step},
+    disk,
     pack_file::{Pack, PackWriter},
 };
 
 /// A pack on disk is closed, and another begun, at this size: what arrived before a crash stays, and what is no longer
-/// used goes in pieces.
-const PACK_SIZE: u64 = 64 << 20;
+/// used goes in pieces, and the disk works while the rest arrives.
+const PACK_SIZE: u64 = 32 << 20;
 
 /// What a [`Receiver`] took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,10 @@ pub struct Receiver {
     writer: Option<PackWriter>,
     /// Whether the bytes of the open record are written.
     keeping: bool,
+    /// Entries that come in chunks.
+    assembly: Option<Assembly>,
+    /// Whether the open record is a chunk of them.
+    is_chunk: bool,
     received: Received,
     packs: Vec<Arc<Pack>>,
     failure: Option<Error>,
@@ -53,10 +60,18 @@ impl Receiver {
             wanted,
             writer: None,
             keeping: false,
+            assembly: None,
+            is_chunk: false,
             received: Received::default(),
             packs: Vec::new(),
             failure: None,
         }
+    }
+
+    /// With entries that are put together from chunks. Those that are missing come after all other records.
+    pub(crate) fn with_assembly(mut self, assembly: Assembly) -> Self {
+        self.assembly = Some(assembly);
+        self
     }
 
     /// Takes the next bytes of the pack, cut anywhere. Errors: `InvalidArgument` for a record that does not hash to
@@ -82,6 +97,7 @@ impl Receiver {
         if let Some(reader) = self.reader.take() {
             reader.finish()?;
         }
+        self.assemble(None)?;
         self.seal()?;
         if sync {
             self.store.sync(&self.packs)?;
@@ -110,7 +126,17 @@ impl Receiver {
 
     fn handle(&mut self, event: Event<'_>) -> Result<()> {
         match event {
+            Event::Start { digest, size }
+                if self.assembly.as_ref().is_some_and(|assembly| assembly.awaits(&digest)) =>
+            {
+                self.is_chunk = true;
+                self.keeping = true;
+                self.assemble(Some((digest, size)))
+            }
             Event::Start { digest, .. } => {
+                if self.assembly.as_ref().is_some_and(Assembly::is_open) {
+                    return Err(assembly::refused(format!("{digest} came between the chunks of an entry")));
+                }
                 if self.wanted.as_mut().is_some_and(|wanted| !wanted.remove(&digest)) {
                     let message = format!("{digest} came, which was not asked for, or came twice");
                     return Err(Error::new(ErrorKind::InvalidArgument, "receive a pack", message));
@@ -127,10 +153,14 @@ impl Receiver {
                 self.received.bytes += bytes.len() as u64;
                 match &mut self.writer {
                     Some(writer) if self.keeping => {
-                        writer.append(bytes).map_err(|error| disk::explain("receive a pack", writer.path(), error))
+                        writer.append(bytes).map_err(|error| disk::explain("receive a pack", writer.path(), error))?;
                     }
-                    _ => Ok(()),
+                    _ => {}
                 }
+                if let Some(assembly) = self.assembly.as_mut().filter(|_| self.is_chunk) {
+                    assembly.wrote(bytes);
+                }
+                Ok(())
             }
             Event::End { digest } => {
                 self.received.records += 1;
@@ -139,8 +169,64 @@ impl Receiver {
                     _ => self.received.duplicates += 1,
                 }
                 self.keeping = false;
-                if self.writer.as_ref().is_some_and(|writer| writer.size() >= PACK_SIZE) { self.seal() } else { Ok(()) }
+                fail_point!("receive::record");
+                if let Some(assembly) = self.assembly.as_mut().filter(|_| self.is_chunk) {
+                    assembly.arrived(&digest);
+                    self.is_chunk = false;
+                    return Ok(());
+                }
+                self.seal_from(PACK_SIZE)
             }
+        }
+    }
+
+    /// Puts entries together as far as that needs no chunk but the one that is about to arrive, or to their end.
+    fn assemble(&mut self, arriving: Option<(Digest, u64)>) -> Result<()> {
+        loop {
+            let Some(assembly) = &mut self.assembly else { return Ok(()) };
+            let writer = match &mut self.writer {
+                Some(writer) => writer,
+                none => none.insert(self.store.begin_pack()?),
+            };
+            match (assembly.step(writer)?, arriving) {
+                (Step::Begin(size), _) if writer.size() > 0 && writer.size() + size > PACK_SIZE => self.seal_from(1)?,
+                (Step::Begin(_), _) => assembly.begin(writer),
+                (Step::Copied, _) => {}
+                (Step::Whole, _) => self.seal_from(PACK_SIZE)?,
+                (Step::Awaits(chunk), Some((digest, size))) => {
+                    if chunk.digest == digest && u64::from(chunk.size) == size {
+                        return Ok(());
+                    }
+                    let message = format!("{digest} of {size} bytes came, not {} of {}", chunk.digest, chunk.size);
+                    return Err(assembly::refused(message));
+                }
+                (Step::Awaits(chunk), None) => {
+                    return Err(assembly::refused(format!("the pack ends before chunk {}", chunk.digest)));
+                }
+                (Step::Done, _) => return Ok(()),
+            }
+        }
+    }
+
+    /// Ends the pack that is being written if it has that many bytes.
+    fn seal_from(&mut self, size: u64) -> Result<()> {
+        if self.writer.as_ref().is_some_and(|writer| writer.size() >= size) {
+            self.seal()?;
+            self.sync_behind();
+        }
+        Ok(())
+    }
+
+    /// Gets the last pack onto the disk while the next one arrives, where there is a thread for it. If that fails, the
+    /// pack is given up, so that whoever needs it finds it missing.
+    fn sync_behind(&self) {
+        if let (Ok(runtime), Some(pack)) = (tokio::runtime::Handle::try_current(), self.packs.last()) {
+            let (store, pack) = (self.store.clone(), pack.clone());
+            runtime.spawn_blocking(move || {
+                if let Err(error) = store.sync(&[pack]) {
+                    tracing::error!(%error, "a part of an upload cannot be synced, and is given up");
+                }
+            });
         }
     }
 
@@ -154,7 +240,11 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        if let Err(error) = self.seal() {
+        let given_up = match (&mut self.assembly, &mut self.writer) {
+            (Some(assembly), Some(writer)) => assembly.give_up(writer),
+            _ => Ok(()),
+        };
+        if let Err(error) = given_up.and_then(|()| self.seal()) {
             tracing::warn!(%error, "a part of a broken upload could not be kept; it will be sent again");
         }
     }

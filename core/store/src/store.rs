@@ -11,13 +11,17 @@ use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, Root};
 use haulier_pack::Limits;
 
 use crate::{
-    Lease, Location, Receiver, StoredBytes,
+    Assembly, Lease, Location, Receiver, StoredBytes,
     disk::{self, Folders},
     index::Index,
     lease::Leases,
     pack_file::{self, Pack, PackWriter},
     units::HeadCache,
 };
+
+/// The most entries of all roots of a manifest. All are in memory at once, and a short manifest may name a large root
+/// very often.
+const MOST_ENTRIES: usize = 2_000_000;
 
 /// What acknowledged content and units survive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,6 +145,13 @@ impl Store {
         Ok(Receiver::new(self.clone(), &Limits::default(), Some(wanted.into_iter().collect())))
     }
 
+    /// Begins to receive a pack, within the default limits, that ends with the chunks which `assembly` lacks.
+    pub fn receive_assembly(&self, assembly: Assembly) -> Result<Receiver> {
+        let limits = Limits::default();
+        let limits = Limits { entries: limits.entries + assembly.missing().len(), ..limits };
+        Ok(Receiver::new(self.clone(), &limits, None).with_assembly(assembly))
+    }
+
     /// Stores one small content, such as a late entry, and returns its digest. Blocks for a short write to the page
     /// cache; each call makes a file, so many contents are better received as a pack.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
@@ -179,10 +190,22 @@ impl Store {
         Manifest::decode(&self.read_verified(digest)?)
     }
 
-    /// The roots of a manifest, in order; `NotFound` names one that is not there. Decodes them, about 1 ms for 10,000
-    /// entries.
+    /// The roots of a manifest, in order; `NotFound` names one that is not there, `ResourceExhausted` says that they have
+    /// more than two million entries together. Decodes them, about 1 ms for 10,000 entries.
     pub fn roots(&self, manifest: &Manifest) -> Result<Vec<Root>> {
-        manifest.roots.iter().map(|root| self.root(root)).collect()
+        let (mut roots, mut entries) = (Vec::new(), 0);
+        for digest in &manifest.roots {
+            let root = self.root(digest)?;
+            entries += root.entries.len();
+            if entries > MOST_ENTRIES {
+                let message = format!("its roots have more than {MOST_ENTRIES} entries");
+                return Err(Error::new(ErrorKind::ResourceExhausted, "read a manifest", message)
+                    .with_retry(Retry::Never)
+                    .hint("leave out what the code does not need"));
+            }
+            roots.push(root);
+        }
+        Ok(roots)
     }
 
     pub(crate) fn root(&self, digest: &Digest) -> Result<Root> {

@@ -6,6 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use fail::fail_point;
 use haulier_catalogue::{MAX_VALUE_SIZE, OperationId, Record, Revision};
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, UnitId, UnitName, UnitReference, Version};
 use parking_lot::RwLock;
@@ -37,16 +38,8 @@ impl Store {
     /// revision, unless the newest has the same bytes; the five newest revisions stay deployed. `InvalidArgument` if
     /// content is missing; what is missing must be sent again.
     pub async fn publish(&self, request: PublishRequest) -> Result<UnitRecord> {
-        let PublishRequest {
-            name,
-            version,
-            manifest,
-            sources,
-            origins,
-            replace,
-            replaces_only_its_own,
-            deployed_by,
-        } = request;
+        let PublishRequest { name, version, manifest, sources, origins, replace, replaces_only_its_own, deployed_by } =
+            request;
         if manifest.roots.is_empty() || manifest.roots.len() != sources.len() {
             let message = format!(
                 "{} roots with {} names: there must be at least one root, and a name for each",
@@ -188,6 +181,7 @@ impl Store {
         }
         let mut lease = self.lease(contents.iter().map(|bytes| Digest::of(bytes)));
         let stored = self.put_all(&contents)?;
+        fail_point!("publish::manifest");
         let losses = self.inner.index.losses();
         let content = self.content_of(manifest, Some(&mut lease))?;
         self.sync_contents(content.digests.iter().chain(&stored))?;
@@ -217,7 +211,10 @@ impl Store {
                 Outcome::Unchanged(value) => return Ok(value),
                 Outcome::Changed(value) => value,
             };
-            match self.write_head(name, revision, &head, operation).await {
+            fail_point!("head::before-set");
+            let written = self.write_head(name, revision, &head, operation).await;
+            fail_point!("head::after-set");
+            match written {
                 Ok(()) => return Ok(changed),
                 Err(error) if error.kind() == ErrorKind::Conflict && attempt < ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),

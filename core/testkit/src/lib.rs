@@ -3,8 +3,10 @@
 //!
 //! Owns processes and files of tests and ends them all. It uses what a user would use (the distribution folder, the
 //! command line, the native client) and never reaches into the node.
+mod archive;
 pub mod cases;
 pub mod cluster;
+mod command;
 mod fixtures;
 mod gate;
 mod node;
@@ -14,7 +16,9 @@ mod proxy;
 mod servers;
 mod tls;
 
+pub use archive::{Jar, random_bytes};
 pub use cluster::TestCluster;
+pub use command::{CommandLine, Ended};
 pub use fixtures::{fixture, fixtures, target_dir};
 pub use gate::{Gate, Held};
 pub use node::{NodeOptions, TestNode};

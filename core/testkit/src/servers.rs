@@ -1,4 +1,4 @@
-//! Servers of others that code is taken from: FTP (pyftpdlib), S3 (moto), HTTP (Python's http.server), as processes that
+//! Servers of others that code is taken from: FTP (pyftpdlib), S3 (moto), HTTP and Maven (Python's http.server), as processes that
 //! end with the test. What they serve belongs to the test.
 use std::{
     env,
@@ -49,6 +49,14 @@ impl TestServer {
     /// As [`TestServer::ftp`].
     pub fn http(folder: &Path) -> io::Result<Self> {
         Self::start("web.py", &[folder.as_os_str()])
+    }
+
+    /// A Maven repository: `folder`, over HTTP, with a checksum for each file.
+    ///
+    /// # Errors
+    /// As [`TestServer::ftp`].
+    pub fn maven(folder: &Path) -> io::Result<Self> {
+        Self::start("maven.py", &[folder.as_os_str()])
     }
 
     /// An S3 service with the empty bucket "units"; [`TestServer::put`] fills it. Everybody may read it, but what is

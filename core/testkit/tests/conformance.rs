@@ -74,6 +74,8 @@ async fn step_outcome(cluster: &Cluster, step: &Table, digests: &mut Digests) ->
         deploy(cluster, step, digests).await
     } else if step.contains_key("undeploy") {
         undeploy(cluster, step).await
+    } else if step.contains_key("alias") {
+        alias(cluster, step).await
     } else if step.contains_key("list") {
         list(cluster, step).await
     } else if step.contains_key("cancel") {
@@ -112,6 +114,16 @@ async fn deploy(cluster: &Cluster, step: &Table, digests: &mut Digests) -> Resul
 async fn undeploy(cluster: &Cluster, step: &Table) -> Result<Outcome, Error> {
     let units = cluster.undeploy(&text(step, "undeploy"), flag(step, "force")).await?;
     Ok(same_versions(step, units.into_iter().map(|unit| unit.version.to_string())))
+}
+
+async fn alias(cluster: &Cluster, step: &Table) -> Result<Outcome, Error> {
+    let reference = text(step, "alias");
+    let (name, alias) = reference.split_once(':').expect("a name and an alias");
+    let version = match text(step, "version").as_str() {
+        "" => cluster.remove_alias(name, alias).await?,
+        version => cluster.set_alias(name, alias, version).await?.0.version,
+    };
+    Ok(require(!step.contains_key("gives") || version == text(step, "gives"), || format!("is or was {version}")))
 }
 
 async fn list(cluster: &Cluster, step: &Table) -> Result<Outcome, Error> {

@@ -9,16 +9,28 @@ In short::
             print(list(pool.map(simulate, range(100))))
         cluster.broadcast(collect_stats)                     # {node: result or exception}
         unit = cluster.deploy("model", "1.0.0", "./mypackage")
-        cluster.task("model:1.0.0", "mypackage.scoring:score").call(42)
+        cluster.set_alias("model", "stable", "1.0.0")        # a movable name
+        cluster.task("model:stable", "mypackage.scoring:score").call(42)
         cluster.task("pricing", "com.acme.Price").call(42)   # a Java task, the same call
 """
 
 from haulier._cluster import Cluster, connect
+from haulier._deployment import Deployment, DeployProgress
 from haulier._executor import RemoteExecutor
 from haulier._futures import TaskFuture
 from haulier._local import local
 from haulier._tasks import TaskRef
-from haulier._units import Node, Unit
+from haulier._units import (
+    CollectedGarbage,
+    Node,
+    Session,
+    StorageWatch,
+    Unit,
+    UnitDetails,
+    UnitEntry,
+    UnitOrigin,
+    WatchProblem,
+)
 from haulier.errors import (
     Canceled,
     Closed,
@@ -46,8 +58,11 @@ __all__ = [
     "Closed",
     "Cluster",
     "CodeNotFound",
+    "CollectedGarbage",
     "Conflict",
     "DeadlineExceeded",
+    "DeployProgress",
+    "Deployment",
     "Error",
     "Incompatible",
     "Internal",
@@ -60,12 +75,18 @@ __all__ = [
     "RemoteTraceback",
     "ResourceExhausted",
     "ResultUnreadable",
+    "Session",
     "SessionLost",
+    "StorageWatch",
     "TaskFailed",
     "TaskFuture",
     "TaskRef",
     "Unavailable",
     "Unit",
+    "UnitDetails",
+    "UnitEntry",
+    "UnitOrigin",
+    "WatchProblem",
     "WorkerLost",
     "connect",
     "local",

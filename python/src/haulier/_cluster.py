@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from haulier import _callables, _futures, _native
 from haulier._calls import CallMaker, options
+from haulier._deployments import Deployments
 from haulier._executor import RemoteExecutor
 from haulier._futures import Dispatcher
 from haulier._tasks import TaskRef
@@ -57,7 +58,7 @@ def connect(
     return Cluster(native, peer_loading=peer_loading)
 
 
-class Cluster:
+class Cluster(Deployments):
     """A connection to a cluster; made by ``haulier.connect`` and ``haulier.local``.
 
     It is a context manager: leaving it closes the connection and cancels what has not ended. It is safe to use from
@@ -67,6 +68,7 @@ class Cluster:
     def __init__(
         self, native: _native.Cluster, *, peer_loading: bool = True, resources: contextlib.ExitStack | None = None
     ) -> None:
+        super().__init__(native)
         self._native = native
         self._calls = CallMaker(native, peer_loading)
         self._resources = resources
@@ -112,40 +114,6 @@ class Cluster:
             future.cancel()
             del future
 
-    def deploy(
-        self,
-        name: str,
-        version: str | None,
-        /,
-        *sources: str | os.PathLike[str],
-        replace: bool = False,
-        nodes: str | Iterable[str] = "majority",
-    ) -> Unit:
-        """Deploy sources as the unit ``name:version`` and return it.
-
-        A source is a Python file, a package folder, a wheel, a jar, or a folder of classes and jars; their order
-        counts. ``version`` None or "": the next revision ("0.0.1", "0.0.2", ...). The same content again succeeds;
-        other content under the same version raises ``haulier.Conflict`` unless ``replace``.
-
-        ``nodes``: which of them must have the unit before this returns: "one", "majority", "all", or names. A node that
-        is lost is not waited for, and none for more than 10 seconds: it fetches the unit when a task needs it.
-        """
-        paths = [os.path.abspath(os.fspath(source)) for source in sources]
-        awaited = nodes if isinstance(nodes, str) else ",".join(nodes)
-        return Unit(*self._native.deploy(name, version or "", paths, replace, awaited))
-
-    def undeploy(self, reference: str | Unit, *, force: bool = False) -> list[Unit]:
-        """Remove a version ("name:version") or all versions ("name") and return what was removed.
-
-        Running tasks end first, unless ``force`` cancels them. Raises ``haulier.NotFound`` for what is not there.
-        """
-        return [Unit(*unit) for unit in self._native.undeploy(str(reference), force)]
-
-    def list_deployments(self, name: str | None = None) -> list[Unit]:
-        """Return the deployed units, or those of one name."""
-        units = [Unit(*unit) for unit in self._native.list_deployments()]
-        return units if name is None else [unit for unit in units if unit.name == name]
-
     def nodes(self) -> list[Node]:
         """Return the nodes of the cluster, as the node sees them that this client is connected to."""
         return [Node(**node) for node in self._native.nodes()]
@@ -177,6 +145,7 @@ class Cluster:
 
     def close(self) -> None:
         """End the connection: what has not ended is cancelled. A second call does nothing."""
+        self._units.close()
         self._native.close()
         with self._lock:
             resources, self._resources = self._resources, None

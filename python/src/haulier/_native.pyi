@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, final
+from typing import Any, Literal, final
 
-_UnitFields = tuple[str, str, str, str, int, int, int, float, str, tuple[str, ...], tuple[str, ...]]
+_UnitFields = tuple[str, str, str, str, int, int, int, float, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+_SessionFields = tuple[str, str, str, str | None, float, int, tuple[str, ...]]
 
 @final
 class Completions:
@@ -77,14 +78,65 @@ class Cluster:
 
     def cancel(self, task: int, force: bool) -> bool: ...
     def code_scope(self, roots: Sequence[str]) -> Scope: ...
-    def deploy(self, name: str, version: str, sources: Sequence[str], replace: bool, nodes: str) -> _UnitFields: ...
-    def undeploy(self, reference: str, force: bool) -> list[_UnitFields]: ...
-    def list_deployments(self) -> list[_UnitFields]: ...
     def nodes(self) -> list[dict[str, Any]]:
         """Return the fields of `haulier.Node`, by name."""
 
     def is_closed(self) -> bool: ...
     def close(self) -> None: ...
+
+@final
+class Deployment:
+    """A deployment that is under way."""
+
+    def next_step(self) -> tuple[Literal["reading", "fetching", "sending", "publishing"], int, int] | None:
+        """Wait for the next step (step, done, total); None: it has ended. To be called by one thread."""
+
+    def unit(self) -> _UnitFields:
+        """Wait for the end, once; raises why there is no unit."""
+
+    def cancel(self) -> None: ...
+
+@final
+class Deployments:
+    """The units of a cluster. Empty texts stand for defaults; units are the fields of `haulier.Unit`."""
+
+    def __init__(self, cluster: Cluster) -> None: ...
+    def session_id(self) -> str: ...
+    def start(
+        self,
+        name: str,
+        version: str,
+        sources: Sequence[str],
+        *,
+        replace: bool,
+        nodes: str,
+        sha256: str,
+        dependencies: bool,
+        include: Sequence[str],
+        exclude: Sequence[str],
+        repositories: Sequence[str],
+    ) -> Deployment: ...
+    def close(self) -> None:
+        """Stop the deployments that are under way."""
+
+    def undeploy(self, reference: str, force: bool) -> Sequence[_UnitFields]: ...
+    def list(self, name: str) -> Sequence[_UnitFields]: ...
+    def inspect(self, reference: str) -> tuple[_UnitFields, Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]:
+        """Return the fields of the unit, of its entries and of its origins."""
+
+    def set_alias(self, name: str, alias: str, version: str) -> _UnitFields: ...
+    def remove_alias(self, name: str, alias: str) -> str: ...
+    def wait_for_unit(self, reference: str, nodes: str, timeout: float) -> _UnitFields: ...
+    def promote(
+        self, session: str, *, name: str, version: str, snapshot: str, replace: bool, nodes: str
+    ) -> _UnitFields: ...
+    def sessions(self) -> Sequence[_SessionFields]: ...
+    def collect_garbage(self, dry_run: bool) -> tuple[str, int, int, int]: ...
+    def watch_storage(self, url: str, interval: float | None, settle: float | None) -> tuple[Any, ...]:
+        """Return the fields of `haulier.StorageWatch`, with the fields of its problems as the last."""
+
+    def unwatch_storage(self, watch: str, undeploy: bool) -> tuple[Any, ...]: ...
+    def watched_storages(self) -> Sequence[tuple[Any, ...]]: ...
 
 def finish(future: Future[Any], value: object, error: BaseException | None) -> bool:
     """End a future in one step that no signal can interrupt. False: somebody watches it, or it has ended."""

@@ -1,9 +1,10 @@
-"""What a cluster tells about its units and nodes."""
+"""What a cluster tells about its units, sessions, storages and nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Unit:
     """The names of the sources, one for each root."""
     holders: tuple[str, ...]
     """The names of the nodes on which it is whole, as far as the node knows that was asked."""
+    aliases: tuple[str, ...] = ()
+    """The movable names that point to it: "stable"."""
 
     @property
     def reference(self) -> str:
@@ -37,6 +40,135 @@ class Unit:
 
     def __str__(self) -> str:
         return self.reference
+
+
+@dataclass(frozen=True, slots=True)
+class UnitEntry:
+    """A file of a unit."""
+
+    path: str
+    """The path in its source."""
+    digest: str
+    """SHA-256 of its bytes: "sha256:..."."""
+    size: int
+    """In bytes."""
+    executable: bool
+    source: int
+    """The index of its source in ``Unit.sources``."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOrigin:
+    """Where a source of a unit came from."""
+
+    source: str
+    """As it was named: a path, a URL, Maven coordinates."""
+    sha256: str
+    """Of the file as it was, in hexadecimal; empty for folders."""
+    coordinates: str
+    """What it was resolved to: "org.apache.commons:commons-lang3:jar:3.14.0"; empty for paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitDetails:
+    """A unit with its files."""
+
+    unit: Unit
+    entries: tuple[UnitEntry, ...]
+    """Its files, in the order in which they are searched."""
+    origins: tuple[UnitOrigin, ...]
+    """Where its sources came from, one for each; empty if that was not said."""
+
+    @classmethod
+    def _of(cls, unit: tuple[Any, ...], entries: Iterable[Any], origins: Iterable[Any]) -> UnitDetails:
+        return cls(
+            Unit(*unit),
+            tuple(UnitEntry(*entry) for entry in entries),
+            tuple(UnitOrigin(*origin) for origin in origins),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A client's scope for code that travels by itself."""
+
+    id: str
+    """Its name, for ``Cluster.promote``."""
+    node: str
+    """The name of the node that its client is connected to."""
+    identity: str
+    """Who it belongs to: a token's name, else "unverified:..."."""
+    language: str | None
+    """The language of its client; None: one that is not known here."""
+    age: float
+    """Seconds since it was opened."""
+    tasks: int
+    """Tasks that wait or run."""
+    snapshots: tuple[str, ...]
+    """The digests of the code that it has sent, oldest first: "sha256:..."."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedGarbage:
+    """What a collection freed, or would free."""
+
+    node: str
+    """The name of the node."""
+    packs: int
+    """Pack files."""
+    bytes: int
+    """Bytes of disk that they have."""
+    held_bytes: int
+    """Bytes that nothing names either, in packs that stay because of other content in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchProblem:
+    """A file or a unit of a watched storage that could not be deployed."""
+
+    path: str
+    """The path in the storage."""
+    unit: str | None
+    """The unit that it would be: "name:version"; None if it is none."""
+    state: str
+    """"quarantined", "conflict", "retrying" or "ignored"."""
+    error: str
+    """What is wrong."""
+    since: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageWatch:
+    """A storage that is watched."""
+
+    id: str
+    """Its name, for ``Cluster.unwatch_storage``."""
+    url: str
+    """Without credentials."""
+    interval: float
+    """How often it is looked at, in seconds."""
+    settle: float
+    """How long a file must have been unchanged before it is taken, in seconds."""
+    node: str | None
+    """The name of the node that looks at it; None: none at the moment."""
+    state: str
+    """"starting", "watching" or "outage"."""
+    last_error: str | None
+    """What is wrong with the storage as a whole; None: nothing."""
+    last_success: float | None
+    """When it was last looked at and all went well, in seconds since the epoch; None: not yet."""
+    units: int
+    """Units that are deployed from it."""
+    settling: int
+    """Files that wait until they have settled."""
+    problems: tuple[WatchProblem, ...]
+    """Files and units that could not be deployed."""
+
+    @classmethod
+    def _of(cls, fields: tuple[Any, ...]) -> StorageWatch:
+        problems = tuple(WatchProblem(*problem) for problem in fields[-1])
+        return cls(*(*fields[:-1], problems))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,12 @@
 //! The file: its tables, its format, and what its errors mean to a user. Knows nothing of who wins a write.
 
-use std::{collections::BTreeMap, io, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::Path,
+    time::Duration,
+};
 
 use haulier_model::{Error, ErrorKind, Result, Retry};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
@@ -38,10 +44,29 @@ pub(super) struct Loaded {
 impl RecordFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let named = |error: Error| error.context("file", path.display().to_string());
+        if !path.exists() {
+            Self::make(path).map_err(|error| named(explain("make the catalogue", error)))?;
+        }
         let database = Database::create(path).map_err(|error| named(explain("open the catalogue", error.into())))?;
         let file = Self { database };
         file.check_format().map_err(named)?;
         Ok(file)
+    }
+
+    /// Makes the file beside its place and renames it there, so that a crash leaves a whole file or none.
+    fn make(path: &Path) -> Result<(), redb::Error> {
+        let partial = path.with_extension("partial");
+        match fs::remove_file(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let file = Self { database: Database::create(&partial)? };
+        file.set_up()?;
+        drop(file);
+        fs::rename(&partial, path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
+        Ok(())
     }
 
     fn check_format(&self) -> Result<()> {

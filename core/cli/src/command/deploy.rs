@@ -3,8 +3,8 @@
 use std::{
     io::IsTerminal as _,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use haulier::{Cluster, DeployProgress, Error, ErrorKind, MavenOptions, Result, UnitOrigin};
@@ -23,15 +23,16 @@ pub(super) async fn deploy(cluster: &Cluster, arguments: Deploy) -> Result<()> {
     let Deploy { name, sources, version, replace, nodes, sha256, on_node, maven, connection } = arguments;
     let parsed: Vec<Source> = sources.iter().map(|source| parse(source)).collect::<Result<_>>()?;
     let bar = progress_bar();
-    let moving = bar.clone();
+    let (moving, lines) = (bar.clone(), Arc::new(Lines::new()));
+    let said = lines.clone();
     let mut deploy = cluster.deploy(&name, &version).replace(replace).nodes(nodes);
-    deploy = deploy.progress(move |progress| show(&moving, progress));
+    deploy = deploy.progress(move |progress| show(&moving, &said, progress));
     let mut gathered = None;
     if on_node {
         deploy = deploy.sha256(sha256.unwrap_or_default()).maven(options_of_node(maven));
         deploy = sources.iter().fold(deploy, |deploy, source| deploy.source(source));
     } else if sha256.is_some() || parsed.iter().any(|source| !matches!(source, Source::Path(_))) {
-        let files = gather(&parsed, sha256, maven, &bar).await.inspect_err(|_| bar.finish_and_clear())?;
+        let files = gather(&parsed, sha256, maven, &bar, lines).await.inspect_err(|_| bar.finish_and_clear())?;
         for file in &files.files {
             let (source, sha256, coordinates) = (file.source.clone(), file.sha256.clone(), file.coordinates.clone());
             deploy = if coordinates.is_empty() {
@@ -78,7 +79,13 @@ fn parse(source: &str) -> Result<Source> {
     }
 }
 
-async fn gather(sources: &[Source], sha256: Option<String>, options: Maven, bar: &ProgressBar) -> Result<Gathered> {
+async fn gather(
+    sources: &[Source],
+    sha256: Option<String>,
+    options: Maven,
+    bar: &ProgressBar,
+    lines: Arc<Lines>,
+) -> Result<Gathered> {
     let bar = bar.clone();
     let gathering = Gathering {
         resolver: Resolver::new(options.java.clone().unwrap_or_else(|| "java".into()), resolver_jar()),
@@ -95,7 +102,7 @@ async fn gather(sources: &[Source], sha256: Option<String>, options: Maven, bar:
         folder: std::env::temp_dir(),
         progress: Arc::new(move |step, done, total| {
             bar.set_message(format!("fetching {}", step.rsplit('/').next().unwrap_or(step)));
-            show(&bar, DeployProgress::Fetching { done, total });
+            show(&bar, &lines, DeployProgress::Fetching { done, total });
         }),
     };
     gathering.gather(sources).await
@@ -120,40 +127,55 @@ fn resolver_jar() -> PathBuf {
     home.unwrap_or_else(installed).join("haulier-maven.jar")
 }
 
-/// Drawn on standard error if that is a terminal; else each step is a line there.
+/// Drawn on standard error if that is a terminal.
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
 }
 
-fn show(bar: &ProgressBar, progress: DeployProgress) {
-    let moved = |done: u64, total: u64| {
+/// Moves the bar; where none is drawn, a deployment that takes long says a line now and then.
+fn show(bar: &ProgressBar, lines: &Lines, progress: DeployProgress) {
+    let moved = |step: &'static str, done: u64, total: u64| {
         if bar.length() != Some(total) {
             let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_length(total);
         }
         bar.set_position(done);
+        lines.say(|| format!("{step} {} of {}", output::size(done), output::size(total)));
     };
     match progress {
-        DeployProgress::Reading => step(bar, "reading"),
-        DeployProgress::Fetching { done, total } => moved(done, total),
+        DeployProgress::Reading => bar.set_message("reading"),
+        DeployProgress::Fetching { done, total } => moved("fetching", done, total),
         DeployProgress::Sending { sent, total } => {
-            if sent == 0 || bar.message() != "sending" {
-                step(bar, "sending");
-            }
-            moved(sent, total);
+            bar.set_message("sending");
+            moved("sending", sent, total);
         }
-        DeployProgress::Publishing => step(bar, "publishing"),
+        DeployProgress::Publishing => {
+            bar.set_message("publishing");
+            lines.say(|| "publishing".to_owned());
+        }
         _ => {}
     }
 }
 
-/// A step begins: a line of its own where no bar is drawn.
-fn step(bar: &ProgressBar, name: &'static str) {
-    if bar.message() != name && !std::io::stderr().is_terminal() && name == "publishing" {
-        output::complain(name);
+/// Lines on standard error, if that is no terminal: at most one in two seconds, and none in the first two.
+struct Lines(Option<Mutex<Instant>>);
+
+impl Lines {
+    const PAUSE: Duration = Duration::from_secs(2);
+
+    fn new() -> Self {
+        Self((!std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now())))
     }
-    bar.set_message(name);
+
+    fn say(&self, line: impl FnOnce() -> String) {
+        let Some(last) = &self.0 else { return };
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= Self::PAUSE {
+            output::complain(&line());
+            *last = Instant::now();
+        }
+    }
 }

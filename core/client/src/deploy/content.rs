@@ -7,7 +7,7 @@ use std::{
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Hasher, Result};
-use haulier_pack::{Limits, PackedRoot, PackedRoots};
+use haulier_pack::{KnownDigests, Limits, PackedRoot, PackedRoots};
 use haulier_protocol::v1;
 
 use super::{Source, UnitOrigin};
@@ -21,7 +21,7 @@ pub(super) struct Content {
 
 impl Content {
     /// Reads the sources in their order. The files are hashed as they are meanwhile, by another thread.
-    pub(super) fn read(sources: &[Source]) -> Result<Self> {
+    pub(super) fn read(sources: &[Source], known: &KnownDigests) -> Result<Self> {
         let limits = Limits::default();
         let (files, to_hash) = std::sync::mpsc::channel::<(usize, PathBuf)>();
         std::thread::scope(|scope| {
@@ -31,7 +31,7 @@ impl Content {
             });
             let (mut roots, mut origins) = (Vec::new(), Vec::new());
             for source in sources {
-                for root in PackedRoot::read_source(&source.path, &limits)? {
+                for root in PackedRoot::read_source_again(&source.path, &limits, known)? {
                     let origin = origin_of(source, &root);
                     if let Some(file) = root.file().filter(|_| origin.sha256.is_empty()) {
                         // A thread that has failed is asked below.

@@ -22,6 +22,9 @@ const LOCAL_SIZE: usize = 30;
 /// The most bytes of directory for each entry that is announced; paths alone may have 4 KiB.
 const MOST_PER_ENTRY: u64 = 16 << 10;
 
+/// The most bytes of directory: all of it is in memory at once.
+const MOST_IN_ALL: u64 = 256 << 20;
+
 /// The directory at the end of an archive.
 pub(super) struct Directory {
     pub(super) headers: Vec<Header>,
@@ -75,13 +78,16 @@ impl Directory {
         let end = End::find(file, length)?;
         let count = usize::try_from(end.count).unwrap_or(usize::MAX);
         budget.add_entries(count)?;
-        if end.size > end.count.saturating_mul(MOST_PER_ENTRY) {
+        if end.size > end.count.saturating_mul(MOST_PER_ENTRY).min(MOST_IN_ALL) {
             return Err(refusal::refused(format!("its directory has {} bytes for {count} entries", end.size)));
         }
         let wrong_place = || refusal::refused("its directory is not where it should be");
         let start = end.position.checked_sub(end.size).ok_or_else(wrong_place)?;
         // Bytes in front of the archive, as of a script that starts it, move all offsets.
         let moved = start.checked_sub(end.offset).ok_or_else(wrong_place)?;
+        if end.announced.is_some_and(|announced| announced.checked_add(moved) != Some(end.position)) {
+            return Err(wrong_place());
+        }
         let mut bytes = vec![0; usize::try_from(end.size).map_err(|_| wrong_place())?];
         read_at(file, &mut bytes, start)?;
         let mut fields = Fields(&bytes);
@@ -124,6 +130,8 @@ impl Directory {
 struct End {
     /// Where the directory ends.
     position: u64,
+    /// Where it is said to end, but for bytes in front of the archive.
+    announced: Option<u64>,
     count: u64,
     size: u64,
     offset: u64,
@@ -134,24 +142,30 @@ impl End {
         let tail = length.min((END_SIZE + usize::from(u16::MAX)) as u64) as usize;
         let mut bytes = vec![0; tail];
         read_at(file, &mut bytes, length - tail as u64)?;
-        let at = (0..=tail.saturating_sub(END_SIZE)).rev().find(|at| {
+        let mut ends = (0..=tail.saturating_sub(END_SIZE)).rev().filter(|at| {
             let comment = bytes.get(at + END_SIZE - 2..at + END_SIZE).map(|two| u16::from_le_bytes([two[0], two[1]]));
             bytes[*at..].starts_with(END) && comment.is_some_and(|comment| at + END_SIZE + usize::from(comment) == tail)
         });
-        let at = at.ok_or_else(|| refusal::refused("it is no archive: it does not end with a zip directory"))?;
+        let at =
+            ends.next().ok_or_else(|| refusal::refused("it is no archive: it does not end with a zip directory"))?;
+        if ends.next().is_some() {
+            return Err(refusal::refused("it has two ends, one in the comment of the other"));
+        }
         let position = length - tail as u64 + at as u64;
         let mut fields = Fields(&bytes[at + END.len()..]);
         let (disk, directory_disk, here, count) = (fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?);
         let (size, offset) = (fields.u32()?, fields.u32()?);
-        if (count == u16::MAX || size == u32::MAX || offset == u32::MAX)
-            && let Some(end) = Self::find_64(file, position)?
-        {
-            return Ok(end);
+        if let Some(large) = Self::find_64(file, position)? {
+            let agrees = |small: u32, large: u64| small == u32::MAX || u64::from(small) == large;
+            let same = (count == u16::MAX || u64::from(count) == large.count)
+                && agrees(size, large.size)
+                && agrees(offset, large.offset);
+            return if same { Ok(large) } else { Err(refusal::refused("its small and its large end disagree")) };
         }
         if disk != 0 || directory_disk != 0 || here != count {
             return Err(refusal::refused("it is one part of several"));
         }
-        Ok(Self { position, count: count.into(), size: size.into(), offset: offset.into() })
+        Ok(Self { position, announced: None, count: count.into(), size: size.into(), offset: offset.into() })
     }
 
     /// Reads the larger form, which is in front of the end at `position`.
@@ -176,7 +190,7 @@ impl End {
             if disk != 0 || directory_disk != 0 || here != count {
                 return Err(refusal::refused("it is one part of several"));
             }
-            return Ok(Some(Self { position, count, size, offset }));
+            return Ok(Some(Self { position, announced: Some(said), count, size, offset }));
         }
         Err(refusal::refused("its directory is not where it should be"))
     }

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
-use haulier_model::Result;
+use crc32fast::Hasher as Crc;
+use flate2::{Decompress, FlushDecompress, Status};
+use haulier_model::{Digest, Hasher, Result};
 
 use super::read_at;
 use crate::{content::BLOCK_SIZE, refusal};
@@ -60,10 +61,19 @@ impl Extractor {
         if produced != member.size {
             return Err(refusal::refused(format!("it has {produced} of the {} bytes it announces", member.size)));
         }
-        if crc.sum() != member.crc {
+        if crc.finalize() != member.crc {
             return Err(refusal::refused("its checksum is wrong"));
         }
         Ok(())
+    }
+
+    /// The digest of the bytes of `member` as they lie in the archive.
+    pub(super) fn digest_compressed(&mut self, file: &File, member: &Member) -> Result<Digest> {
+        let (mut source, mut hasher) = (Source { file, member, read: 0 }, Hasher::default());
+        while let Some(length) = source.next(&mut self.input)? {
+            hasher.update(&self.input[..length]);
+        }
+        Ok(hasher.finish())
     }
 
     fn inflate(&mut self, file: &File, member: &Member, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {

@@ -89,7 +89,7 @@ fn build(parts: &[Part]) -> Vec<u8> {
 fn read_with(bytes: &[u8], bad: BadEntry, limits: &Limits) -> Result<Opened> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
-    let opening = Opening { deny: &DenyList::default(), bad, place: place_as_is };
+    let opening = Opening { deny: &DenyList::default(), bad, place: place_as_is, known: None };
     Archive::open(file, &opening, &mut Budget::new(limits))
 }
 
@@ -339,7 +339,7 @@ fn sizes_known_only_at_the_end() {
 fn bytes_that_change_are_noticed() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&build(&[part("a", b"12345")])).unwrap();
-    let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is };
+    let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is, known: None };
     let opened = Archive::open(file.try_clone().unwrap(), &opening, &mut Budget::new(&Limits::default())).unwrap();
     file.seek(std::io::SeekFrom::Start(31)).unwrap();
     file.write_all(b"X").unwrap();

@@ -111,6 +111,27 @@ fn a_full_pool() {
     assert_eq!(class, ClassReferences { name: "a/B".to_owned(), major: 69, references: vec![] });
 }
 
+/// Texts full of letters that could begin a name, none of which does: each was once searched to its end.
+#[test]
+fn texts_are_read_in_linear_time() {
+    for pattern in [&b"xL"[..], b"BL", b"L", b"(L", b";L", b"L<", b"LL;"] {
+        for end in [&b";"[..], b".;", b" "] {
+            let mut text = pattern.repeat(65_000 / pattern.len());
+            text.extend_from_slice(end);
+            let begun = std::time::Instant::now();
+            for _ in 0..50 {
+                visit_descriptor(&text, &mut |_| {});
+            }
+            let took = begun.elapsed();
+            assert!(
+                took < std::time::Duration::from_secs(2),
+                "{:?} takes {took:?}",
+                pattern.escape_ascii().to_string()
+            );
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

@@ -2460,10 +2460,12 @@ pub struct DeployStart {
     #[prost(string, tag = "8")]
     pub artifact_version: ::prost::alloc::string::String,
 }
-/// The stream: start; need of roots; pack; need of entries; pack; finish; unit.
+/// The stream: start; need of roots; pack; need of entries; pack; unit. If large entries are needed, the client may send
+/// their chunks after the need of entries; then the need of chunks follows, and the pack has the other entries first, then
+/// the needed chunks as records, in the order of the lists.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeployRequest {
-    #[prost(oneof = "deploy_request::Message", tags = "1, 2, 3")]
+    #[prost(oneof = "deploy_request::Message", tags = "1, 2, 3, 4")]
     pub message: ::core::option::Option<deploy_request::Message>,
 }
 /// Nested message and enum types in `DeployRequest`.
@@ -2477,7 +2479,30 @@ pub mod deploy_request {
         /// Ends the pack that answers the last CodeNeed.
         #[prost(message, tag = "3")]
         PackEnd(super::DeployPackEnd),
+        #[prost(message, tag = "4")]
+        Chunks(super::DeployChunks),
     }
+}
+/// How needed entries are put together, so that the client sends only those parts that the node lacks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeployChunks {
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<ChunkedEntry>,
+}
+/// An entry as the chunks that it is made of.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChunkedEntry {
+    /// Digest of the entry.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub digest: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    /// Digests of the chunks in order, concatenated. A chunk may be there several times.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub chunks: ::prost::bytes::Bytes,
+    /// Bytes of each chunk, at most 4 MiB.
+    #[prost(uint32, repeated, tag = "4")]
+    pub sizes: ::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployPackEnd {}
@@ -3013,7 +3038,7 @@ pub mod deployment_service_client {
                 .insert(GrpcMethod::new("haulier.v1.DeploymentService", "DeployFrom"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Answers when the asked-for nodes have the unit.
+        /// Answers when the unit is deployed and the asked-for nodes have it.
         pub async fn wait_unit(
             &mut self,
             request: impl tonic::IntoRequest<super::WaitUnitRequest>,
@@ -3252,7 +3277,7 @@ pub mod deployment_service_server {
             &self,
             request: tonic::Request<super::DeployFromRequest>,
         ) -> std::result::Result<tonic::Response<Self::DeployFromStream>, tonic::Status>;
-        /// Answers when the asked-for nodes have the unit.
+        /// Answers when the unit is deployed and the asked-for nodes have it.
         async fn wait_unit(
             &self,
             request: tonic::Request<super::WaitUnitRequest>,

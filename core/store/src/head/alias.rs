@@ -1,5 +1,6 @@
 //! Aliases of a head: movable names for versions. Where both have the same name, the version wins.
 
+use fail::fail_point;
 use haulier_model::{Result, Selector, UnitName, Version};
 
 use super::{Generation, Head, Outcome, refusal};
@@ -71,8 +72,16 @@ impl Head {
         aliased.map_or(Ok(()), Err)
     }
 
+    /// Moves the aliases of a version to the one that replaces it: `1.0.0` may replace `1.0`.
+    pub(super) fn move_aliases(&mut self, replaced: &Version, by: &Version) {
+        for target in self.aliases.values_mut().filter(|target| *target == replaced.as_str()) {
+            *target = by.to_string();
+        }
+    }
+
     /// Removes aliases whose version is no longer deployed.
     pub(super) fn drop_dangling_aliases(&mut self) {
+        fail_point!("sabotage::keep-aliases", |_| ());
         let deployed: Vec<String> = self.deployed().map(|present| present.version.to_string()).collect();
         self.aliases.retain(|_, target| deployed.contains(target));
     }

@@ -146,6 +146,20 @@ fn aliases_move_and_hold_their_version() {
 }
 
 #[test]
+fn an_alias_goes_along_with_a_replacement_that_is_spelled_otherwise() {
+    let mut head = Head::default();
+    deploy(&mut head, "1.0", "a").unwrap();
+    deploy(&mut head, "2.0", "b").unwrap();
+    point(&mut head, "stable", "1.0").unwrap();
+    head.publish(&name(), &Candidate { replace: true, ..candidate("1.0.0", "c") }).unwrap();
+    head.undeploy(&name(), &named("2.0"), false).unwrap();
+    let stable = head.resolve(&name(), &named("stable")).unwrap();
+    assert_eq!((stable.version.as_str(), stable.digest), ("1.0.0", Digest::of(b"c")));
+    assert_eq!(head.aliases_of(&stable.version).collect::<Vec<_>>(), ["stable"]);
+    assert_eq!(head.undeploy(&name(), &named("1.0"), false).unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[test]
 fn what_cannot_be_an_alias() {
     let mut head = Head::default();
     deploy(&mut head, "1.0", "a").unwrap();

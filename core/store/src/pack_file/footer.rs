@@ -17,9 +17,16 @@ pub(crate) struct Extent {
     pub(crate) digest: Digest,
     pub(crate) offset: u64,
     pub(crate) size: u64,
+    /// Whether another content of the pack is made of this one and its neighbours.
+    pub(crate) is_part: bool,
 }
 
 impl Extent {
+    /// A content that stands for itself.
+    pub(crate) fn new(digest: Digest, offset: u64, size: u64) -> Self {
+        Self { digest, offset, size, is_part: false }
+    }
+
     /// The bytes of the file that are the content; of a footer that was checked, or written here.
     pub(crate) fn range(&self) -> Range<usize> {
         self.offset as usize..(self.offset + self.size) as usize
@@ -63,7 +70,24 @@ pub(super) fn read(file: &File, length: u64, path: &Path) -> io::Result<Vec<Exte
     decode(&bytes[..(trailer_start - footer_start) as usize], footer_start)
 }
 
-/// Contents follow each other without a gap, up to the footer.
+/// Notes that a content which begins at `offset` is made of the last of `extents`; false unless it is made of whole
+/// ones that are no parts already.
+pub(super) fn join(extents: &mut [Extent], offset: u64) -> bool {
+    let mut end = extents.last().map_or(0, |last| last.offset + last.size);
+    for extent in extents.iter_mut().rev() {
+        if extent.is_part || extent.offset + extent.size != end || extent.offset < offset {
+            return false;
+        }
+        extent.is_part = true;
+        end = extent.offset;
+        if end == offset {
+            return true;
+        }
+    }
+    false
+}
+
+/// Contents follow each other without a gap, up to the footer. One that is made of others comes right after them.
 fn decode(bytes: &[u8], end: u64) -> io::Result<Vec<Extent>> {
     let mut position = 0_u64;
     let mut extents = Vec::with_capacity(bytes.len() / EXTENT_SIZE as usize);
@@ -72,9 +96,12 @@ fn decode(bytes: &[u8], end: u64) -> io::Result<Vec<Extent>> {
         let (offset, size) = numbers.split_first_chunk::<8>().expect("a row has 48 bytes");
         let offset = u64::from_le_bytes(*offset);
         let size = u64::from_le_bytes(size.try_into().expect("a row has 48 bytes"));
-        let next = offset.checked_add(size).filter(|next| offset == position && *next <= end);
+        let next = offset.checked_add(size).filter(|next| *next <= end);
+        let next = next.filter(|next| {
+            offset == position || (offset < position && *next == position && join(&mut extents, offset))
+        });
         position = next.ok_or_else(|| damaged("its contents overlap or leave the file".to_owned()))?;
-        extents.push(Extent { digest: Digest::from_bytes(*digest), offset, size });
+        extents.push(Extent::new(Digest::from_bytes(*digest), offset, size));
     }
     if position != end {
         return Err(damaged("there are bytes between its contents and its footer".to_owned()));

@@ -57,7 +57,7 @@ fn a_pack_with_another_bit_is_refused() {
 #[test]
 fn a_footer_with_the_right_name_is_still_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let extent = |offset, size| Extent { digest: Digest::of(b"x"), offset, size };
+    let extent = |offset, size| Extent::new(Digest::of(b"x"), offset, size);
     for (extents, problem) in [
         (vec![extent(0, 9)], "leaves the file"),
         (vec![extent(1, 1)], "gap"),

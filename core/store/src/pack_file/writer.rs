@@ -1,12 +1,14 @@
 //! Writes a pack: out of sight in `incoming`, then into place by one rename.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     fs::{self, File},
     io::{self, BufWriter, Write as _},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
+use fail::fail_point;
 use haulier_catalogue::OperationId;
 use haulier_model::Digest;
 
@@ -24,7 +26,8 @@ pub(crate) struct PackWriter {
     /// Bytes that belong to whole contents.
     whole: u64,
     extents: Vec<Extent>,
-    digests: HashSet<Digest>,
+    /// Indices of the extents.
+    digests: HashMap<Digest, usize>,
     sealed: bool,
 }
 
@@ -32,7 +35,7 @@ impl PackWriter {
     pub(crate) fn create(incoming: &Path) -> io::Result<Self> {
         let name = OperationId::random();
         let path = incoming.join(format!("{name}.part"));
-        let file = File::options().write(true).create_new(true).open(&path)?;
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         let file = BufWriter::with_capacity(BUFFER_SIZE, file);
         Ok(Self {
             path,
@@ -41,7 +44,7 @@ impl PackWriter {
             position: 0,
             whole: 0,
             extents: Vec::new(),
-            digests: HashSet::new(),
+            digests: HashMap::new(),
             sealed: false,
         })
     }
@@ -51,7 +54,18 @@ impl PackWriter {
     }
 
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
-        self.digests.contains(digest)
+        self.digests.contains_key(digest)
+    }
+
+    /// Where a whole content is, to be read from [`PackWriter::reader`].
+    pub(crate) fn find(&self, digest: &Digest) -> Option<&Extent> {
+        self.digests.get(digest).map(|index| &self.extents[*index])
+    }
+
+    /// The file, to read whole contents from by their positions while others are appended.
+    pub(crate) fn reader(&mut self) -> io::Result<File> {
+        self.file.flush()?;
+        self.file.get_ref().try_clone()
     }
 
     /// The size of the whole contents.
@@ -68,9 +82,41 @@ impl PackWriter {
 
     /// Closes the open content: the caller has verified that the bytes appended since the last one are `digest`.
     pub(crate) fn end(&mut self, digest: Digest) {
-        self.extents.push(Extent { digest, offset: self.whole, size: self.position - self.whole });
-        self.digests.insert(digest);
+        self.note(Extent::new(digest, self.whole, self.position - self.whole));
         self.whole = self.position;
+    }
+
+    /// Makes one more content of the whole ones from `offset` to the end, which stay: the caller has verified that their
+    /// bytes are `digest`.
+    pub(crate) fn join(&mut self, digest: Digest, offset: u64) {
+        let joined = footer::join(&mut self.extents, offset);
+        debug_assert!(joined, "contents are joined once, and as a whole");
+        self.note(Extent::new(digest, offset, self.whole - offset));
+    }
+
+    /// Takes those contents out again that begin at `offset` or later, are no part of another, and are `elsewhere` or
+    /// there twice. The others move down; what was appended and not ended goes.
+    pub(crate) fn keep_new(&mut self, offset: u64, elsewhere: impl Fn(&Digest) -> bool) -> io::Result<()> {
+        self.file.flush()?;
+        let first = self.extents.iter().position(|extent| extent.offset >= offset).unwrap_or(self.extents.len());
+        self.digests.retain(|_, index| *index < first);
+        self.whole = offset;
+        for extent in self.extents.split_off(first) {
+            if elsewhere(&extent.digest) || self.contains(&extent.digest) {
+                continue;
+            }
+            if extent.offset != self.whole {
+                move_down(self.file.get_ref(), &extent, self.whole)?;
+            }
+            self.note(Extent::new(extent.digest, self.whole, extent.size));
+            self.whole += extent.size;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, extent: Extent) {
+        self.digests.insert(extent.digest, self.extents.len());
+        self.extents.push(extent);
     }
 
     /// Puts the whole contents into place as a pack, without a content that is still open; `None` if there are none.
@@ -86,13 +132,29 @@ impl PackWriter {
             io::Seek::seek(&mut file, io::SeekFrom::Start(self.whole))?;
         }
         let (bytes, name) = footer::encode(&self.extents, &self.salt);
+        fail_point!("seal::before-footer");
         file.write_all(&bytes)?;
         let path = packs.join(name);
+        fail_point!("seal::before-rename");
         fs::rename(&self.path, &path)?;
+        fail_point!("seal::after-rename");
         self.sealed = true;
         let length = self.whole + bytes.len() as u64;
         Ok(Some((Pack::new(path.into(), length, false), std::mem::take(&mut self.extents))))
     }
+}
+
+/// Copies a content to a lower place in its file.
+fn move_down(file: &File, extent: &Extent, target: u64) -> io::Result<()> {
+    let mut block = vec![0; BUFFER_SIZE.min(extent.size as usize)];
+    let mut done = 0;
+    while done < extent.size {
+        let length = (extent.size - done).min(block.len() as u64) as usize;
+        file.read_exact_at(&mut block[..length], extent.offset + done)?;
+        file.write_all_at(&block[..length], target + done)?;
+        done += length as u64;
+    }
+    Ok(())
 }
 
 impl Drop for PackWriter {

@@ -117,7 +117,7 @@ async fn large_uploads_become_several_packs() {
     let contents: Vec<Vec<u8>> = (0..9_u8).map(|index| vec![index; 8 << 20]).collect();
     let records = contents.iter().map(|bytes| pack(&[bytes]));
     assert_eq!(receive(&store, records).unwrap().records, 9);
-    assert_eq!(fixture.count("packs"), 2);
+    assert_eq!(fixture.count("packs"), 3);
     assert_read(&store, &contents.iter().map(Vec::as_slice).collect::<Vec<_>>());
 }
 

@@ -24,25 +24,35 @@ fn a_file_that_may_not_grow() {
     }
     let folder = tempfile::tempdir().unwrap();
     // Blocks of 512 bytes in some shells, 1024 in others. Without the trap the kernel kills the process.
-    let output =
-        run("sh", &["-c", "trap '' XFSZ; ulimit -f 400; exec \"$@\"", "sh"], "a_file_that_may_not_grow", folder.path());
+    let output = run(
+        "sh",
+        &["-c", "trap '' XFSZ; ulimit -f 400; exec \"$@\"", "sh"],
+        "full_disk::a_file_that_may_not_grow",
+        folder.path(),
+    );
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
 fn a_disk_that_is_full() {
+    on_small_disk("full_disk::a_disk_that_is_full", "1m", fill);
+}
+
+/// Runs `work` in a process of its own, on a file system of that size; skips it, and says so, where no user may mount
+/// one. `test` is the path of the test that calls this, which is called again in the process.
+pub(crate) fn on_small_disk(test: &str, size: &str, work: impl FnOnce(&Path)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
-        return fill(Path::new(&folder));
+        return work(Path::new(&folder));
     }
     let folder = tempfile::tempdir().unwrap();
-    let may_mount = "mount -t tmpfs -o size=1m tmpfs \"$HAULIER_FULL_DISK_FOLDER\"";
-    let probe = run("unshare", &["-rm", "sh", "-c", may_mount], "", folder.path());
+    let may_mount = format!("mount -t tmpfs -o size={size} tmpfs \"$HAULIER_FULL_DISK_FOLDER\"");
+    let probe = run("unshare", &["-rm", "sh", "-c", &may_mount], "", folder.path());
     if !probe.status.success() {
         println!("skipped: no user may mount here: {}", String::from_utf8_lossy(&probe.stderr));
         return;
     }
     let script = format!("{may_mount} && exec \"$@\"");
-    let output = run("unshare", &["-rm", "sh", "-c", &script, "sh"], "a_disk_that_is_full", folder.path());
+    let output = run("unshare", &["-rm", "sh", "-c", &script, "sh"], test, folder.path());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
@@ -50,8 +60,7 @@ fn run(program: &str, arguments: &[&str], test: &str, folder: &Path) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).env(FOLDER, folder);
     if !test.is_empty() {
-        let test = format!("full_disk::{test}");
-        command.arg(std::env::current_exe().unwrap()).args([&test, "--exact", "--nocapture"]);
+        command.arg(std::env::current_exe().unwrap()).args([test, "--exact", "--nocapture"]);
     }
     command.output().unwrap_or_else(|error| Output {
         status: std::os::unix::process::ExitStatusExt::from_raw(1 << 8),

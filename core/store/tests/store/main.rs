@@ -1,8 +1,11 @@
 //! The store from outside: content, units, damage, full disks.
 
+mod assembly;
 mod content;
 mod damage;
+mod full_catalogue;
 mod full_disk;
+mod heads;
 mod members;
 mod model;
 mod travel;

@@ -141,6 +141,18 @@ async fn only_whole_content_is_published() {
 }
 
 #[tokio::test]
+async fn a_short_manifest_that_means_much_is_refused() {
+    let fixture = Fixture::new();
+    let store = fixture.open_with(haulier_store::Durability::Process).await;
+    let contents: Vec<Vec<u8>> = (0..2000_u32).map(|number| number.to_le_bytes().to_vec()).collect();
+    let root = send(&store, &contents.iter().map(Vec::as_slice).collect::<Vec<_>>()).roots[0];
+    let error = store.publish(request("orders", "1.0", Manifest { roots: vec![root; 1001] })).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::ResourceExhausted, Retry::Never), "{error}");
+    assert_eq!(store.contents_of(&Manifest { roots: vec![root; 100_000] }).len(), 2001, "each once");
+    store.publish(request("orders", "1.0", Manifest { roots: vec![root, root] })).await.unwrap();
+}
+
+#[tokio::test]
 async fn many_sources_are_listed_whole() {
     let fixture = Fixture::new();
     let store = fixture.open().await;

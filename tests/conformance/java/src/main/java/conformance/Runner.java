@@ -98,6 +98,14 @@ public final class Runner {
         require(!step.has("error"), "expected " + step.text("error") + ", but it succeeded");
     }
 
+    private void alias(Table step) throws Exception {
+        String[] reference = step.text("alias").split(":");
+        String version = step.has("version")
+                ? cluster.setAlias(reference[0], reference[1], step.text("version")).join().version()
+                : cluster.removeAlias(reference[0], reference[1]).join();
+        require(!step.has("gives") || version.equals(step.text("gives")), "the alias is or was " + version);
+    }
+
     private void act(Table step) throws Exception {
         if (step.has("deploy")) {
             deploy(step);
@@ -106,6 +114,8 @@ public final class Runner {
             boolean force = step.flag("force");
             List<DeployedUnit> removed = (force ? cluster.undeployNow(reference) : cluster.undeploy(reference)).join();
             sameVersions(step, removed.stream());
+        } else if (step.has("alias")) {
+            alias(step);
         } else if (step.has("list")) {
             sameVersions(step, cluster.deployments().stream().filter(unit -> unit.name().equals(step.text("list"))));
         } else if (step.has("call")) {

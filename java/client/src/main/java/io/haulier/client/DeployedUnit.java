@@ -2,7 +2,6 @@ package io.haulier.client;
 
 import io.haulier.api.NodeId;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -19,6 +18,7 @@ import java.util.List;
  * @param deployedBy the token's name, else "unverified:..."
  * @param sources one name for each jar or folder
  * @param holders the nodes on which it is whole, as far as the node knows that was asked
+ * @param aliases the movable names that point to it: "stable"
  */
 public record DeployedUnit(
         String name,
@@ -31,8 +31,8 @@ public record DeployedUnit(
         Instant deployedAt,
         String deployedBy,
         List<String> sources,
-        List<NodeId> holders) {
-    private static final int FIELDS = 11;
+        List<NodeId> holders,
+        List<String> aliases) {
 
     /** "name:version". */
     public String reference() {
@@ -40,21 +40,22 @@ public record DeployedUnit(
     }
 
     static List<DeployedUnit> ofRecords(String[] fields) {
-        List<DeployedUnit> units = new ArrayList<>(fields.length / FIELDS);
-        for (int at = 0; at < fields.length; at += FIELDS) {
-            units.add(new DeployedUnit(
-                    fields[at],
-                    fields[at + 1],
-                    fields[at + 2],
-                    fields[at + 3],
-                    Long.parseLong(fields[at + 4]),
-                    Integer.parseInt(fields[at + 5]),
-                    Long.parseLong(fields[at + 6]),
-                    Instant.ofEpochMilli(Long.parseLong(fields[at + 7])),
-                    fields[at + 8],
-                    fields[at + 9].lines().toList(),
-                    fields[at + 10].lines().map(NodeId::new).toList()));
-        }
-        return units;
+        return Fields.all(fields, DeployedUnit::read);
+    }
+
+    static DeployedUnit read(Fields fields) {
+        return new DeployedUnit(
+                fields.text(),
+                fields.text(),
+                fields.text(),
+                fields.text(),
+                fields.number(),
+                fields.integer(),
+                fields.number(),
+                fields.instant(),
+                fields.text(),
+                fields.lines().toList(),
+                fields.lines().map(NodeId::new).toList(),
+                fields.lines().toList());
     }
 }

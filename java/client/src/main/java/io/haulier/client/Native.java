@@ -72,18 +72,33 @@ final class Native {
     /** Cancels a task; one that is not known is none. */
     static native void cancel(long cluster, long task, boolean force);
 
-    /** Deploys files and folders as a unit; answers with its record. An empty version: the next revision. */
-    static native void deploy(
-            long cluster, long callback, String name, String version, boolean replace, String[] sources);
+    /**
+     * Deploys a unit; answers with its record, and before that with how far it is. Empty texts stand for defaults.
+     *
+     * @return the number of the deployment
+     */
+    static native long deploy(
+            long cluster,
+            long callback,
+            String name,
+            String version,
+            String[] sources,
+            boolean replace,
+            String nodes,
+            String sha256,
+            boolean dependencies,
+            String[] include,
+            String[] exclude,
+            String[] repositories);
 
-    /** Removes units; answers with the records of what was removed. */
-    static native void undeploy(long cluster, long callback, String reference, boolean force);
+    /** Stops a deployment; one that is not known has ended. */
+    static native void stopDeployment(long deployment);
 
-    /** Lists units; an empty name: all. */
-    static native void listUnits(long cluster, long callback, String name);
+    /** Asks the ordinal of a {@link Question} with its arguments; answers with records. */
+    static native void ask(long cluster, long callback, int question, String[] arguments);
 
-    /** Lists nodes. */
-    static native void listNodes(long cluster, long callback);
+    /** The name of the session. */
+    static native String sessionId(long cluster);
 
     /** The exception that the core throws; called from there. */
     static HaulierException exception(byte[] error) {

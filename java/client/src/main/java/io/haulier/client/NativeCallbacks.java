@@ -62,6 +62,13 @@ final class NativeCallbacks {
         }
     }
 
+    static void progress(long callback, int step, long done, long total) {
+        Pending pending = PENDING.get(callback);
+        if (pending != null) {
+            pending.progress(step, done, total);
+        }
+    }
+
     static void failed(long callback, byte[] error) {
         Pending pending = PENDING.remove(callback);
         if (pending != null) {

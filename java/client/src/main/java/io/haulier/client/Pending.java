@@ -13,6 +13,9 @@ interface Pending {
     /** The fields of records, one after the other. */
     void records(String[] fields);
 
+    /** How far it is; only a deployment says so, until its end. */
+    default void progress(int step, long done, long total) {}
+
     /** There will be no answer. */
     void failed(HaulierException problem);
 

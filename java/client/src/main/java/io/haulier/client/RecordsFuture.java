@@ -5,7 +5,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 
 /** An answer that consists of records: units, nodes. */
-final class RecordsFuture<T> extends CompletableFuture<T> implements Pending {
+class RecordsFuture<T> extends CompletableFuture<T> implements Pending {
     private final long cluster;
     private final Function<String[], T> reader;
 

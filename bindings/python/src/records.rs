@@ -1,0 +1,109 @@
+//! What the core tells of units, sessions, storages and nodes, as the fields of Python's classes.
+
+use std::time::Duration;
+
+use haulier::{DeployedUnit, Digest, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
+use pyo3::{
+    prelude::*,
+    types::{IntoPyDict as _, PyDict, PyList, PyTuple},
+};
+
+/// The fields of `haulier.Unit`, in their order.
+pub(crate) fn unit<'py>(py: Python<'py>, unit: &DeployedUnit) -> PyResult<Bound<'py, PyTuple>> {
+    (
+        &unit.name,
+        &unit.version,
+        unit.digest.to_string(),
+        unit.state.name(),
+        unit.size,
+        unit.entries,
+        unit.generation,
+        since_epoch(unit.deployed_at_ms),
+        &unit.deployed_by,
+        PyTuple::new(py, &unit.sources)?,
+        PyTuple::new(py, &unit.holders)?,
+        PyTuple::new(py, &unit.aliases)?,
+    )
+        .into_pyobject(py)
+}
+
+/// The fields of a unit, of its entries and of its origins.
+pub(crate) fn details<'py>(py: Python<'py>, details: &UnitDetails) -> PyResult<Bound<'py, PyTuple>> {
+    let entries = PyList::empty(py);
+    for entry in &details.entries {
+        entries.append((&entry.path, entry.digest.to_string(), entry.size, entry.executable, entry.source))?;
+    }
+    let origins = PyList::empty(py);
+    for origin in &details.origins {
+        origins.append((&origin.source, &origin.sha256, &origin.coordinates))?;
+    }
+    (unit(py, &details.unit)?, entries, origins).into_pyobject(py)
+}
+
+/// The fields of `haulier.Session`, in their order.
+pub(crate) fn session<'py>(py: Python<'py>, session: &SessionInfo) -> PyResult<Bound<'py, PyTuple>> {
+    (
+        &session.id,
+        &session.node,
+        &session.identity,
+        session.language.map(|language| language.name()),
+        session.age.as_secs_f64(),
+        session.tasks,
+        PyTuple::new(py, session.snapshots.iter().map(Digest::to_string))?,
+    )
+        .into_pyobject(py)
+}
+
+/// The fields of `haulier.StorageWatch`, in their order; its problems as a list of theirs.
+pub(crate) fn watch<'py>(py: Python<'py>, watch: &StorageWatch) -> PyResult<Bound<'py, PyTuple>> {
+    let problems = PyList::empty(py);
+    for problem in &watch.problems {
+        let unit = given(&problem.unit);
+        problems.append((&problem.path, unit, &problem.state, &problem.error, since_epoch(problem.since_ms)))?;
+    }
+    (
+        &watch.id,
+        &watch.url,
+        watch.interval.as_secs_f64(),
+        watch.settle.as_secs_f64(),
+        given(&watch.node),
+        &watch.state,
+        given(&watch.last_error),
+        (watch.last_success_ms > 0).then(|| since_epoch(watch.last_success_ms)),
+        watch.units,
+        watch.settling,
+        problems,
+    )
+        .into_pyobject(py)
+}
+
+/// The fields of `haulier.Node`, by name.
+pub(crate) fn node<'py>(py: Python<'py>, node: &NodeInfo) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("name", &node.name)?;
+    fields.set_item("address", &node.address)?;
+    fields.set_item("state", node.state.name())?;
+    fields.set_item("labels", node.labels.iter().into_py_dict(py)?)?;
+    fields.set_item("version", &node.version)?;
+    fields.set_item("runtimes", node.runtimes.iter().map(|(name, version)| (name, version)).into_py_dict(py)?)?;
+    fields.set_item("slots", node.slots)?;
+    fields.set_item("queued", node.queued)?;
+    fields.set_item("executing", node.executing)?;
+    fields.set_item("held_units", PyTuple::new(py, node.held_units.iter().map(Digest::to_string))?)?;
+    fields.set_item("local_code", node.local_code.map(|digest| digest.to_string()))?;
+    fields.set_item("owns_catalogue", node.owns_catalogue)?;
+    fields.set_item("direct", node.direct)?;
+    fields.set_item("process_id", node.process_id)?;
+    fields.set_item("uptime", Duration::from_secs(node.uptime_seconds).as_secs_f64())?;
+    fields.set_item("code_round_trips", node.code_round_trips)?;
+    Ok(fields)
+}
+
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// Seconds, as `time.time()` has them.
+fn since_epoch(milliseconds: u64) -> f64 {
+    Duration::from_millis(milliseconds).as_secs_f64()
+}

@@ -1,0 +1,40 @@
+package io.haulier.client;
+
+import java.util.List;
+
+/**
+ * A unit with its files.
+ *
+ * @param unit the unit
+ * @param entries its files, in the order in which they are searched
+ * @param origins where its sources came from, one for each; empty if that was not said
+ */
+public record UnitDetails(DeployedUnit unit, List<Entry> entries, List<Origin> origins) {
+    /**
+     * A file of a unit.
+     *
+     * @param path in its source
+     * @param digest of its bytes: "sha256:..."
+     * @param size in bytes
+     * @param executable whether it may be executed
+     * @param source the index of its source in {@link DeployedUnit#sources}
+     */
+    public record Entry(String path, String digest, long size, boolean executable, int source) {}
+
+    /**
+     * Where a source came from.
+     *
+     * @param source as it was named: a path, a URL, Maven coordinates
+     * @param sha256 of the file as it was, in hexadecimal; empty for folders
+     * @param coordinates what it was resolved to: "org.apache.commons:commons-lang3:jar:3.14.0"; empty for paths
+     */
+    public record Origin(String source, String sha256, String coordinates) {}
+
+    static UnitDetails read(Fields fields) {
+        return new UnitDetails(
+                DeployedUnit.read(fields),
+                fields.records(entry ->
+                        new Entry(entry.text(), entry.text(), entry.number(), entry.flag(), entry.integer())),
+                fields.records(origin -> new Origin(origin.text(), origin.text(), origin.text())));
+    }
+}

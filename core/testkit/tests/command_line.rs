@@ -108,14 +108,17 @@ async fn without_a_node_every_command_says_so() {
     }
 }
 
+/// Runs a line, and reads what it prints as JSON.
+async fn printed(haulier: &CommandLine, line: &str) -> Json {
+    let arguments: Vec<&str> = line.split(' ').collect();
+    json(haulier.run(&[&arguments, &["--output", "json"][..]].concat()).await)
+}
+
 #[tokio::test]
-async fn what_programs_read_is_json() {
+async fn what_programs_read_about_units_is_json() {
     let node = TestNode::start(NodeOptions::default()).expect("a node");
     let haulier = CommandLine::new(node.address());
-    let run = async |line: &str| {
-        let arguments: Vec<&str> = line.split(' ').collect();
-        json(haulier.run(&[&arguments, &["--output", "json"][..]].concat()).await)
-    };
+    let run = async |line: &str| printed(&haulier, line).await;
     let jars = ["pricing-1.jar", "pricing-2.jar"].map(|jar| fixture(jar).display().to_string());
     for (jar, version) in jars.iter().zip(["1.0.0", "2.0.0"]) {
         let unit = run(&format!("deploy pricing {jar} --version {version}")).await;
@@ -136,7 +139,19 @@ async fn what_programs_read_is_json() {
     assert_eq!(run("alias pricing").await, Json::Array(Vec::new()));
     let waited = run("wait pricing:1.0.0 --nodes all --timeout 10").await;
     assert_eq!(waited["holders"].as_array().map(Vec::len), Some(1), "{waited}");
+    let undeployed = run("undeploy pricing").await;
+    assert_eq!(undeployed.as_array().map(Vec::len), Some(2), "{undeployed}");
+    let would = run("gc --dry-run").await;
+    assert!(would["dry_run"] == true && would["bytes"].is_u64() && would["node"].is_string(), "{would}");
+    let collected = run("gc").await;
+    assert!(collected["dry_run"] == false && collected["packs"].is_u64(), "{collected}");
+}
 
+#[tokio::test]
+async fn what_programs_read_about_sessions_and_watches_is_json() {
+    let node = TestNode::start(NodeOptions::default()).expect("a node");
+    let haulier = CommandLine::new(node.address());
+    let run = async |line: &str| printed(&haulier, line).await;
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("acme_shop.py"), "def price():\n    return 42\n").expect("a module");
     let peer =
@@ -161,13 +176,6 @@ async fn what_programs_read_is_json() {
     assert!(seen, "{}", run("watch list").await);
     assert_eq!(run(&format!("watch remove {}", added["id"].as_str().expect("an id"))).await["url"], url);
     assert_eq!(run("watch list").await, Json::Array(Vec::new()));
-
-    let undeployed = run("undeploy pricing").await;
-    assert_eq!(undeployed.as_array().map(Vec::len), Some(2), "{undeployed}");
-    let would = run("gc --dry-run").await;
-    assert!(would["dry_run"] == true && would["bytes"].is_u64() && would["node"].is_string(), "{would}");
-    let collected = run("gc").await;
-    assert!(collected["dry_run"] == false && collected["packs"].is_u64(), "{collected}");
 }
 
 #[tokio::test]

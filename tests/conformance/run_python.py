@@ -62,7 +62,10 @@ class Runner:
     def step(self, step, digests):
         """Run a step and compare what it gives, or its error, with what is expected."""
         act = getattr(
-            self, next(word for word in ("deploy", "undeploy", "alias", "list", "call", "broadcast", "cancel") if word in step)
+            self,
+            next(
+                word for word in ("deploy", "undeploy", "alias", "list", "call", "broadcast", "cancel") if word in step
+            ),
         )
         try:
             act(step, digests)

@@ -140,7 +140,7 @@ bench: build  ## Prints latency, throughput, cold code and idle figures of this 
 soak: build  ## Repeats the tests of crashes, broken connections and lost nodes for longer.
 	$(call say,The soak)
 	HAULIER_SOAK=1 cargo test --locked --workspace --test restart --test resume --test code_identity \
-	    --test cluster_code --test cluster_death --test cluster_away --test crash --test node_crash --test large_files
+	    --test cluster --test units --test crash --test hostile
 
 clean:  ## Removes what was built and installed.
 	rm -rf $(CARGO_TARGET_DIR) $(VENV)

@@ -69,12 +69,10 @@ impl DeploymentService for Deployments {
         self.0.identify(request.metadata())?;
         let name = request.into_inner().name;
         let units = answered(list(&self.0, &name).await)?;
-        let mut pages: Vec<v1::ListUnitsResponse> =
-            units.chunks(PAGE).map(|page| v1::ListUnitsResponse { units: page.to_vec() }).collect();
-        if pages.is_empty() {
-            pages.push(v1::ListUnitsResponse::default());
-        }
-        Ok(Response::new(Box::pin(tokio_stream::iter(pages.into_iter().map(Ok)))))
+        let (count, mut units) = (units.len().div_ceil(PAGE).max(1), units.into_iter());
+        let pages =
+            std::iter::repeat_with(move || v1::ListUnitsResponse { units: units.by_ref().take(PAGE).collect() });
+        Ok(Response::new(Box::pin(tokio_stream::iter(pages.take(count).map(Ok)))))
     }
 
     async fn get_unit(&self, request: Request<v1::GetUnitRequest>) -> Result<Response<Self::GetUnitStream>, Status> {
@@ -205,7 +203,10 @@ async fn list(node: &NodeCore, name: &str) -> Result<Vec<v1::Unit>> {
         // Those of one version stand together, the newest last.
         record.state == UnitState::Obsolete && units.get(at + 1).is_some_and(|next| next.id == record.id)
     };
-    let shown = (0..units.len()).filter(|at| !is_replaced(*at)).map(|at| unit(node, &units[at]));
+    let peers = node.members.heard();
+    let described =
+        |record: &UnitRecord| v1::Unit { holders: node.holders_among(&peers, &record.digest), ..described(record) };
+    let shown = (0..units.len()).filter(|at| !is_replaced(*at)).map(|at| described(&units[at]));
     Ok(node.uploads.list(name.as_ref()).into_iter().chain(shown).collect())
 }
 
@@ -277,6 +278,12 @@ fn undeployed(operation: &str) -> Error {
 
 /// A unit as clients see it.
 pub(crate) fn unit(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
+    let holders = node.holders_among(&node.members.heard(), &record.digest);
+    v1::Unit { holders, ..described(record) }
+}
+
+/// What the record of a unit says, without its holders.
+fn described(record: &UnitRecord) -> v1::Unit {
     v1::Unit {
         name: record.id.name.to_string(),
         version: record.id.version.to_string(),
@@ -294,7 +301,7 @@ pub(crate) fn unit(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
         deployed_at_ms: record.deployed_at_ms,
         deployed_by: record.deployed_by.clone(),
         sources: record.sources.clone(),
-        holders: node.holders_of(&record.digest),
+        holders: Vec::new(),
         aliases: record.aliases.clone(),
     }
 }

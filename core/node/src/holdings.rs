@@ -58,10 +58,10 @@ impl NodeCore {
         self.look_again.notify_one();
     }
 
-    /// The names of the nodes that are known to have a unit, this one first.
-    pub(crate) fn holders_of(&self, unit: &Digest) -> Vec<String> {
+    /// The names of the nodes that are known to have a unit: this one first, then those of `peers`.
+    pub(crate) fn holders_among(&self, peers: &[Arc<Peer>], unit: &Digest) -> Vec<String> {
         let own = self.store.holds(unit).then(|| self.name.clone());
-        let peers = self.members.heard().into_iter().filter(|peer| peer.holds(unit)).map(|peer| peer.name());
+        let peers = peers.iter().filter(|peer| peer.holds(unit)).map(|peer| peer.name());
         own.into_iter().chain(peers).collect()
     }
 

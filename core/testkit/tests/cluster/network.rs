@@ -14,7 +14,7 @@ use haulier_testkit::{
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
-const NAME: &str = "a_network_with_holes";
+const NAME: &str = "network::a_network_with_holes";
 const PAYLOAD: usize = 4 << 20;
 
 #[tokio::test]

@@ -1,0 +1,14 @@
+//! The life of units on real nodes: deploying from everywhere, names, crashes, garbage, watched storages, commands. One
+//! program, because each one costs a quarter of a minute to build.
+
+mod command_line;
+mod garbage;
+mod gateway;
+mod large_files;
+mod many_units;
+mod node_crash;
+mod sources_on_node;
+mod transfer;
+mod versions;
+mod watching;
+mod watching_nodes;

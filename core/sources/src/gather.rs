@@ -61,6 +61,13 @@ impl Gathering {
             return Err(Error::new(ErrorKind::InvalidArgument, "deploy", "a digest is for one URL, and nothing else")
                 .hint("haulier deploy NAME URL --sha256 DIGEST"));
         }
+        if let Some(digest) = &self.sha256
+            && (digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        {
+            // Before anything is fetched.
+            let message = format!("'{}' is no SHA-256: it has 64 hexadecimal digits", digest.escape_debug());
+            return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message).hint("sha256sum FILE"));
+        }
         let mut gathered = Gathered { files: Vec::new(), version: None, fetched: None };
         for (index, source) in sources.iter().enumerate() {
             let named = source.to_string();

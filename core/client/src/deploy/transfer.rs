@@ -6,7 +6,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -43,6 +43,8 @@ pub(super) struct Transfer {
     progress: Callback,
     /// Large entries that were cut into chunks, for the next attempt.
     cut: Arc<Mutex<HashMap<Digest, ChunkedEntry>>>,
+    /// Whether the node itself has refused: then another connection changes nothing.
+    refused: AtomicBool,
 }
 
 /// What is sent as one pack.
@@ -56,7 +58,14 @@ struct Parcel {
 
 impl Transfer {
     pub(super) fn new(session: Arc<Session>, operation: String, content: Content, progress: Callback) -> Self {
-        Self { session, operation, content: Arc::new(content), progress, cut: Arc::default() }
+        Self {
+            session,
+            operation,
+            content: Arc::new(content),
+            progress,
+            cut: Arc::default(),
+            refused: AtomicBool::default(),
+        }
     }
 
     pub(super) async fn run(self, start: v1::DeployStart) -> Result<DeployedUnit> {
@@ -65,7 +74,7 @@ impl Transfer {
             // After a break: wherever the session has gone meanwhile.
             self.session.settled().await;
             match self.attempt(&self.session.line(), start.clone()).await {
-                Err(error) if is_broken(&error) && attempt < ATTEMPTS => {
+                Err(error) if self.is_broken(&error) && attempt < ATTEMPTS => {
                     tracing::info!(operation = self.operation, %error, "the transfer broke; what has arrived is not sent again");
                     tokio::time::sleep(PAUSE * (1 << attempt)).await;
                     attempt += 1;
@@ -76,7 +85,12 @@ impl Transfer {
     }
 
     async fn attempt(&self, line: &Line, start: v1::DeployStart) -> Result<DeployedUnit> {
-        let refused = |status: tonic::Status| line.route.refused(&status, &self.operation);
+        let refused = |status: tonic::Status| {
+            let error = line.route.refused(&status, &self.operation);
+            let is_answer = haulier_protocol::status::is_answer(&status) && error.retry() != Retry::Now;
+            self.refused.store(is_answer, Ordering::Relaxed);
+            error
+        };
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let started = sender.send(v1::DeployRequest { message: Some(Message::Start(start)) }).await;
         started.map_err(|_| self.ended())?;
@@ -175,6 +189,12 @@ impl Transfer {
         })
     }
 
+    /// Whether the same may go well over another connection.
+    fn is_broken(&self, error: &Error) -> bool {
+        let refused = self.refused.load(Ordering::Relaxed);
+        error.kind() == ErrorKind::Unavailable && error.retry() != Retry::Never && !refused
+    }
+
     fn ended(&self) -> Error {
         Error::new(ErrorKind::Unavailable, &self.operation, "the node ended the transfer")
             .hint("look at the node's log, then deploy again: what has arrived is not sent twice")
@@ -193,9 +213,4 @@ fn chunks(entries: &[ChunkedEntry]) -> Message {
         }
     });
     Message::Chunks(v1::DeployChunks { entries: entries.collect() })
-}
-
-/// Whether the same may go well over another connection.
-fn is_broken(error: &Error) -> bool {
-    error.kind() == ErrorKind::Unavailable && error.retry() != Retry::Never
 }

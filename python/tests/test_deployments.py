@@ -159,6 +159,7 @@ def test_what_a_listener_raises_stops_it(cluster, files):
 
 
 def test_ctrl_c_stops_it(cluster, files):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
     url = files.url("/held_unit.py", b"def f(): return 1\n")
     main = threading.main_thread().ident
 
@@ -171,6 +172,7 @@ def test_ctrl_c_stops_it(cluster, files):
     with pytest.raises(KeyboardInterrupt):
         cluster.deploy("py-interrupted", "1.0.0", url)
     thread.join()
+    signal.signal(signal.SIGINT, before)
     wait_until(lambda: cluster.list_deployments("py-interrupted") == [])
 
 

@@ -91,15 +91,16 @@ def timed(call):
     return time.perf_counter() - begun
 
 
-def large(cluster, work):
-    """Deploy 200 MB in 4,000 files, content that the node has not seen, several times."""
+def large(cluster, work, files):
+    """Deploy 200 MB in so many files, content that the node has not seen, several times."""
     times = []
     for seed in range(ROUNDS):
-        write_jar(work / "large.jar", 4000, 50_000, compress=zipfile.ZIP_STORED, seed=100 + seed)
+        size = 200_000_000 // files
+        write_jar(work / "large.jar", files, size, compress=zipfile.ZIP_STORED, seed=100 * files + seed)
         times.append(timed(lambda: cluster.deploy("large", "1.0", work / "large.jar", replace=True)))
     disk = disk_seconds(work, 200 << 20)
     print(
-        f"200 MB in 4,000 files deployed to one node: {statistics.median(times):.2f} s "
+        f"200 MB in {files:,} new files deployed to one node: {statistics.median(times):.2f} s "
         f"({min(times):.2f}-{max(times):.2f}), bar 0.6 s; write and sync of 200 MiB on this disk {disk:.2f} s"
     )
 
@@ -146,7 +147,8 @@ def main():
         work = Path(folder)
         delta(cluster, proxy, work)
         with haulier.connect(os.environ["HAULIER_ADDRESS"]) as direct:
-            large(direct, work)
+            large(direct, work, 4000)
+            large(direct, work, 1)
             many(direct, work, int(sys.argv[1]) if sys.argv[1:] else 10_000)
 
 

@@ -48,7 +48,7 @@ pub struct UnitOrigin {
     pub source: String,
     /// SHA-256 of the file as it was, in hexadecimal; empty for folders.
     pub sha256: String,
-    /// What it was resolved to: "org.apache.commons:commons-lang3:jar:3.14.0"; empty for paths.
+    /// What it was resolved to: "org.apache.commons:commons-lang3:jar:3.14.0", or the URL; empty for paths.
     pub coordinates: String,
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Origin {
     /// SHA-256 of the file as it was; empty for folders.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) sha256: String,
-    /// What it was resolved to; empty for paths.
+    /// What it was resolved to: Maven coordinates with the exact version, a URL; empty for paths.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) coordinates: String,
 }
@@ -50,8 +50,7 @@ fn encode(origins: &[Origin]) -> Vec<u8> {
 }
 
 impl Order {
-    /// Reads what a client typed. Of `version` and what the artifact says, the first that is there counts; an artifact's
-    /// is taken only while the name has no revisions that were counted.
+    /// Reads what a client typed; an empty `version` is none.
     pub(crate) fn parse(name: &str, version: &str, deployed_by: &str) -> Result<Self> {
         Ok(Self {
             name: name.parse()?,
@@ -164,7 +163,7 @@ impl NodeCore {
     }
 
     /// Removes a unit from use. An upload of it that this node is receiving is cancelled.
-    pub(crate) async fn undeploy(&self, reference: &UnitReference, force: bool) -> Result<Vec<UnitRecord>> {
+    pub(crate) async fn undeploy(&self, reference: &UnitReference, force: bool, by: &str) -> Result<Vec<UnitRecord>> {
         let cancelled = self.uploads.cancel(reference);
         let removed = match self.store.undeploy(reference, force).await {
             Err(error) if error.kind() == ErrorKind::NotFound && cancelled > 0 => Vec::new(),
@@ -172,7 +171,7 @@ impl NodeCore {
         };
         self.units_changed();
         for record in &removed {
-            tracing::info!(unit = %record.id, force, "undeployed");
+            tracing::info!(unit = %record.id, force, by, "undeployed");
             if force {
                 for run in self.scheduler.runs_with_unit(record.digest) {
                     self.scheduler.stop(run, StopReason::Canceled, false);
@@ -300,7 +299,8 @@ fn take(store: &Store, files: &[(PathBuf, Option<Origin>)]) -> Result<Taken> {
     let limits = Limits::default();
     let (mut roots, mut origins) = (Vec::new(), Vec::new());
     for (path, origin) in files {
-        let read = PackedRoot::read_source(path, &limits)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let read = PackedRoot::read_source(path, &limits).map_err(|error| error.context("source", name))?;
         origins.extend(read.iter().map(|_| origin.clone().unwrap_or_default()));
         roots.extend(read);
     }

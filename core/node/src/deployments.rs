@@ -55,9 +55,9 @@ impl DeploymentService for Deployments {
     }
 
     async fn undeploy(&self, request: Request<v1::UndeployRequest>) -> Result<Response<v1::UndeployResponse>, Status> {
-        self.0.identify(request.metadata())?;
+        let identity = self.0.identify(request.metadata())?;
         let request = request.into_inner();
-        let undeploy = async { self.0.undeploy(&request.reference.parse()?, request.force).await };
+        let undeploy = async { self.0.undeploy(&request.reference.parse()?, request.force, identity.name()).await };
         let removed = answered(undeploy.await)?;
         Ok(Response::new(v1::UndeployResponse { units: removed.iter().map(|record| unit(&self.0, record)).collect() }))
     }
@@ -194,7 +194,7 @@ fn answered<T>(result: Result<T>) -> Result<T, Status> {
 }
 
 /// The units of a name, or all if it is empty, those that are on their way to this node included.
-async fn list(node: &NodeCore, name: &str) -> Result<Vec<v1::Unit>> {
+pub(crate) async fn list(node: &NodeCore, name: &str) -> Result<Vec<v1::Unit>> {
     let name = if name.is_empty() { None } else { Some(name.parse()?) };
     let units = node.store.list(name.as_ref()).await?;
     // A generation that was replaced and is still in use is no version of its own.

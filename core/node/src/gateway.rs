@@ -5,11 +5,11 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use async_trait::async_trait;
 use haulier_gateway::{Content, GatewayDeploy, GatewayFile, GatewayOptions, GatewayUnit, Scope, UnitEngine, UnitState};
 use haulier_model::{Error, ErrorKind, Result, UnitId, UnitName, Version};
-use haulier_protocol::tls;
+use haulier_protocol::{tls, v1};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{core::NodeCore, deployer::Order, options::NodeBuilder};
+use crate::{core::NodeCore, deployer::Order, deployments, options::NodeBuilder};
 
 /// Serves the gateway if the node is told to; returns the address that it listens on.
 pub(crate) async fn start(
@@ -67,23 +67,24 @@ impl UnitEngine for Engine {
         self.0.deploy_files(vec![(path, None)], order).await.map(drop)
     }
 
-    async fn undeploy(&self, name: &UnitName, version: &Version, _by: &str) -> Result<()> {
+    async fn undeploy(&self, name: &UnitName, version: &Version, by: &str) -> Result<()> {
         let id = UnitId { name: name.clone(), version: version.clone() };
-        self.0.undeploy(&id.into(), false).await.map(drop)
+        self.0.undeploy(&id.into(), false, by).await.map(drop)
     }
 
     async fn units(&self, scope: Scope) -> Result<Vec<GatewayUnit>> {
         let mut units = Vec::new();
-        for record in self.0.store.list(None).await? {
-            let here = matches!(scope, Scope::Cluster) || self.0.store.holds(&record.digest);
-            let state = match record.state {
-                haulier_store::UnitState::Uploading => UnitState::Uploading,
-                haulier_store::UnitState::Deployed => UnitState::Deployed,
-                haulier_store::UnitState::Obsolete => UnitState::Obsolete,
-                haulier_store::UnitState::Removing => UnitState::Removing,
+        for unit in deployments::list(&self.0, "").await? {
+            let state = match unit.state() {
+                v1::UnitState::Uploading => UnitState::Uploading,
+                v1::UnitState::Obsolete => UnitState::Obsolete,
+                v1::UnitState::Removing => UnitState::Removing,
+                v1::UnitState::Deployed | v1::UnitState::Unspecified => UnitState::Deployed,
             };
-            if here {
-                units.push(GatewayUnit { name: record.id.name, version: record.id.version, state });
+            let here = state == UnitState::Uploading || unit.holders.contains(&self.0.name);
+            // What is on its way to its next revision has no version yet.
+            if !unit.version.is_empty() && (here || matches!(scope, Scope::Cluster)) {
+                units.push(GatewayUnit { name: unit.name.parse()?, version: unit.version.parse()?, state });
             }
         }
         Ok(units)

@@ -90,7 +90,7 @@ pub(crate) async fn remove(node: &Arc<NodeCore>, request: &v1::RemoveWatchReques
         released(&*catalogue, &id).await?;
         let by = records::deployer(&id);
         for unit in node.store.list(None).await?.into_iter().filter(|unit| unit.deployed_by == by) {
-            match node.undeploy(&UnitReference::from(unit.id.clone()), false).await {
+            match node.undeploy(&UnitReference::from(unit.id.clone()), false, &by).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 other => drop(other.map_err(|error| error.in_operation(operation))?),
             }
@@ -145,7 +145,7 @@ pub(crate) async fn follow(node: Weak<NodeCore>, catalogue: Arc<dyn Catalogue>, 
         match look(&node, &*catalogue, &mut running, &stop).await {
             Ok(()) => reported = false,
             Err(error) if !reported => {
-                tracing::warn!(%error, "watched storages cannot be read from the catalogue");
+                tracing::warn!(%error, "not all watched storages can be looked at");
                 reported = true;
             }
             Err(_) => {}
@@ -170,12 +170,17 @@ async fn look(
         return Ok(());
     }
     let leases = catalogue.list(LEASES).await?.records;
+    let mut failure = Ok(());
     for (id, watched) in free {
-        if !leases.iter().any(|record| record.key == lease_key(&id))
-            && let Some(task) = Running::take(node, &id, watched, stop).await?
-        {
-            running.insert(id, task);
+        if leases.iter().any(|record| record.key == lease_key(&id)) {
+            continue;
+        }
+        match Running::take(node, &id, watched, stop).await {
+            Ok(Some(task)) => drop(running.insert(id, task)),
+            Ok(None) => {}
+            // One that cannot be opened here keeps no other from being looked at.
+            Err(error) => failure = Err(error.context("watch", id)),
         }
     }
-    Ok(())
+    failure
 }

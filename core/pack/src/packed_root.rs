@@ -46,12 +46,12 @@ impl PackedRoot {
     /// Errors: `NotFound` and `PermissionDenied` for the file itself, `InvalidArgument` with the reason,
     /// `ResourceExhausted` beyond a limit.
     pub fn read_source(path: &Path, limits: &Limits) -> Result<Vec<Self>> {
-        source::read_source(path, limits, None).in_operation(|| format!("read '{}'", path.display()))
+        source::read_source(path, limits, None).in_source(path)
     }
 
     /// As [`PackedRoot::read_source`], and uncompresses no entry of an archive that `known` has seen before.
     pub fn read_source_again(path: &Path, limits: &Limits, known: &KnownDigests) -> Result<Vec<Self>> {
-        source::read_source(path, limits, Some(known)).in_operation(|| format!("read '{}'", path.display()))
+        source::read_source(path, limits, Some(known)).in_source(path)
     }
 
     /// Reads an element of a JVM client's class path: an archive or a folder. A folder is copied into an unlinked

@@ -45,10 +45,23 @@ pub(crate) fn gone(path: &str, reason: &str) -> Error {
 /// Names the operation of an error, so that every message says which source it is about.
 pub(crate) trait InOperation<T> {
     fn in_operation(self, operation: impl FnOnce() -> String) -> Result<T>;
+
+    /// Names the source; what it refuses without another hint is to be looked at.
+    fn in_source(self, path: &Path) -> Result<T>;
 }
 
 impl<T> InOperation<T> for Result<T> {
     fn in_operation(self, operation: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| error.in_operation(operation()))
+    }
+
+    fn in_source(self, path: &Path) -> Result<T> {
+        self.map_err(|error| {
+            let error = error.in_operation(format!("read '{}'", path.display()));
+            match (error.kind(), error.hint_text()) {
+                (ErrorKind::InvalidArgument, "") => error.hint("look at the file (unzip -l FILE), and build it again"),
+                _ => error,
+            }
+        })
     }
 }

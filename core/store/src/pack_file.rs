@@ -40,12 +40,14 @@ pub(crate) struct Pack {
     pub(crate) path: Arc<Path>,
     length: u64,
     synced: AtomicBool,
+    /// A sync has failed: the system may have dropped bytes, and says so only once.
+    lost: AtomicBool,
     mapping: Mutex<Option<Arc<Mmap>>>,
 }
 
 impl Pack {
     fn new(path: Arc<Path>, length: u64, synced: bool) -> Self {
-        Self { path, length, synced: AtomicBool::new(synced), mapping: Mutex::new(None) }
+        Self { path, length, synced: AtomicBool::new(synced), lost: AtomicBool::new(false), mapping: Mutex::new(None) }
     }
 
     /// Opens a pack left by an earlier process: its footer is checked, and all contents if they may not have reached
@@ -115,7 +117,12 @@ pub(crate) fn sync(packs: &[Arc<Pack>], folder: &Path) -> std::result::Result<()
     fail_point!("sync::before", |_| Ok(()));
     for pack in &fresh {
         let synced = File::open(&pack.path).and_then(|file| file.sync_all());
+        pack.lost.fetch_or(synced.is_err(), Ordering::AcqRel);
         synced.map_err(|error| (Some(Arc::clone(pack)), error))?;
+        if pack.lost.load(Ordering::Acquire) {
+            // Another thread was told, so this one was not.
+            return Err((Some(Arc::clone(pack)), io::Error::other("an earlier sync of the pack has failed")));
+        }
         fail_point!("sync::after-file");
     }
     disk::sync_folder(folder).map_err(|error| (None, error))?;

@@ -176,8 +176,10 @@ impl Running {
                 }
             });
         }
+        let (errors_end, errors_ended) = mpsc::channel::<()>();
         if let Some(stream) = child.stderr.take() {
-            follow(stream, output.clone(), |_| ());
+            // The sender ends with the stream.
+            follow(stream, output.clone(), move |_| _ = &errors_end);
         }
         let mut running = Self { child, address: String::new(), started_in: Duration::ZERO, output };
         match announced.recv_timeout(START_DEADLINE) {
@@ -188,6 +190,8 @@ impl Running {
             }
             Err(_) => {
                 running.end();
+                // What it said last is read by another thread.
+                let _ = errors_ended.recv_timeout(START_DEADLINE);
                 let output = running.output.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 Err(io::Error::other(format!("the node did not start; it printed:\n{output}")))
             }

@@ -1,6 +1,6 @@
 //! What the catalogue has of watched storages, and how it is shown.
 
-use haulier_catalogue::Record;
+use haulier_catalogue::{MAX_VALUE_SIZE, Record};
 use haulier_model::{Digest, Error, ErrorKind, Result};
 use haulier_protocol::v1;
 use haulier_watch::{Problem, WatchStatus};
@@ -12,7 +12,7 @@ pub(super) const WATCHES: &str = "watches/";
 pub(super) const LEASES: &str = "watching/";
 /// The most characters of an id.
 pub(super) const LONGEST_ID: usize = 64;
-/// A record holds at most this many problems, so that it stays far below the most bytes of a value.
+/// A record holds at most this many problems.
 const MOST_PROBLEMS: usize = 50;
 const LONGEST_ERROR: usize = 400;
 
@@ -89,7 +89,7 @@ impl Seen {
         Self {
             node: node.to_owned(),
             state: status.state.name().to_owned(),
-            last_error: status.last_error.clone().unwrap_or_default(),
+            last_error: status.last_error.iter().flat_map(|error| error.chars()).take(LONGEST_ERROR).collect(),
             last_success_ms: status.last_success_ms.unwrap_or(0),
             units: count(status.units),
             settling: count(status.settling),
@@ -97,8 +97,15 @@ impl Seen {
         }
     }
 
+    /// As many problems as a value of the catalogue can hold: paths are as long as whoever fills the storage likes.
     pub(super) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("text and numbers are JSON")
+        let mut kept = self.clone();
+        loop {
+            let encoded = serde_json::to_vec(&kept).expect("text and numbers are JSON");
+            if encoded.len() <= MAX_VALUE_SIZE || kept.problems.pop().is_none() {
+                return encoded;
+            }
+        }
     }
 }
 
@@ -143,6 +150,22 @@ pub(super) fn id_of(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_seen_fits_a_record() {
+        let problem = SeenProblem {
+            path: "\u{1}".repeat(4000),
+            unit: "a:1".into(),
+            state: "quarantined".into(),
+            error: "no jar".into(),
+            since_ms: 1,
+        };
+        let seen = Seen { problems: vec![problem; MOST_PROBLEMS], ..Seen::default() };
+        let encoded = seen.encode();
+        assert!(encoded.len() <= MAX_VALUE_SIZE);
+        let read: Seen = serde_json::from_slice(&encoded).unwrap();
+        assert!((1..MOST_PROBLEMS).contains(&read.problems.len()));
+    }
 
     #[test]
     fn ids_are_readable_and_differ() {

@@ -62,6 +62,6 @@ impl Units for NodeUnits {
         if node.store.resolve(&reference).await?.deployed_by != self.deployer {
             return Ok(());
         }
-        node.undeploy(&reference, false).await.map(drop)
+        node.undeploy(&reference, false, &self.deployer).await.map(drop)
     }
 }

@@ -2414,7 +2414,7 @@ pub struct UnitOrigin {
     /// SHA-256 of the file as it was, in hexadecimal; empty for folders.
     #[prost(string, tag = "2")]
     pub sha256: ::prost::alloc::string::String,
-    /// What it was resolved to: "org.apache.commons:commons-lang3:3.14.0"; empty for paths.
+    /// What it was resolved to: "org.apache.commons:commons-lang3:jar:3.14.0", or the URL; empty for paths.
     #[prost(string, tag = "3")]
     pub coordinates: ::prost::alloc::string::String,
 }
@@ -2455,8 +2455,8 @@ pub struct DeployStart {
     /// Where the roots came from, one for each root, or none at all. Shown, never used.
     #[prost(message, repeated, tag = "7")]
     pub origins: ::prost::alloc::vec::Vec<UnitOrigin>,
-    /// Take the version from the artifact (its manifest, its file name) or, if it has none, the next revision. What the
-    /// client found; empty: nothing. Used only if `version` is empty.
+    /// The version that the artifact says it has, as the client found it in its manifest or metadata; empty: none. It
+    /// counts if `version` is empty.
     #[prost(string, tag = "8")]
     pub artifact_version: ::prost::alloc::string::String,
 }

@@ -97,7 +97,9 @@ def large(cluster, work, files):
     for seed in range(ROUNDS):
         size = 200_000_000 // files
         write_jar(work / "large.jar", files, size, compress=zipfile.ZIP_STORED, seed=100 * files + seed)
-        times.append(timed(lambda: cluster.deploy("large", "1.0", work / "large.jar", replace=True)))
+        # A name of its own: of an earlier version with a large file, chunks would be compared.
+        name = f"large-{files}-{seed}"
+        times.append(timed(lambda name=name: cluster.deploy(name, "1.0", work / "large.jar")))
     disk = disk_seconds(work, 200 << 20)
     print(
         f"200 MB in {files:,} new files deployed to one node: {statistics.median(times):.2f} s "

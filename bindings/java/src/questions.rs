@@ -4,7 +4,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use haulier::{Cluster, Promotion};
+use haulier::{Cluster, Promotion, Question};
 use haulier_model::{Error, Result};
 
 use crate::records;
@@ -23,6 +23,7 @@ const COLLECT_GARBAGE: i32 = 9;
 const WATCH_STORAGE: i32 = 10;
 const UNWATCH_STORAGE: i32 = 11;
 const WATCHED_STORAGES: i32 = 12;
+const EXPLAIN: i32 = 13;
 
 /// Asks the cluster.
 pub(crate) async fn ask(cluster: Cluster, question: i32, arguments: Vec<String>) -> Result<Vec<String>> {
@@ -31,6 +32,12 @@ pub(crate) async fn ask(cluster: Cluster, question: i32, arguments: Vec<String>)
         NODES => Ok(records::nodes(&cluster.nodes().await?)),
         SESSIONS => Ok(records::sessions(&cluster.sessions().await?)),
         COLLECT_GARBAGE => Ok(records::garbage(cluster.collect_garbage(given.parsed()?).await?)),
+        EXPLAIN => {
+            let (name, session) = (given.text()?, given.text()?);
+            let units = given.0.collect();
+            let question = Question { name, session, units, ..Question::default() };
+            Ok(records::explanation(&cluster.explain(question).await?))
+        }
         WATCH_STORAGE | UNWATCH_STORAGE | WATCHED_STORAGES => ask_for_watches(cluster, question, given).await,
         _ => ask_for_units(cluster, question, given).await,
     }

@@ -2,7 +2,7 @@
 //!
 //! A list of texts is one field with a line for each; a list of records is their number, then their fields.
 
-use haulier::{CollectedGarbage, DeployedUnit, Digest, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
+use haulier::{CollectedGarbage, DeployedUnit, Digest, Explanation, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
 
 /// The fields of units, in the order of `DeployedUnit`.
 pub(crate) fn units(units: &[DeployedUnit]) -> Vec<String> {
@@ -42,6 +42,23 @@ pub(crate) fn details(details: &UnitDetails) -> Vec<String> {
     for origin in &details.origins {
         fields.extend([origin.source.clone(), origin.sha256.clone(), origin.coordinates.clone()]);
     }
+    fields
+}
+
+/// The fields of `Explanation`.
+pub(crate) fn explanation(explanation: &Explanation) -> Vec<String> {
+    let Explanation { name, kind, verdict, rule, places, searched, nearest, .. } = explanation;
+    let mut fields = vec![name.clone(), kind.clone(), verdict.clone(), rule.clone(), places.len().to_string()];
+    for place in places {
+        fields.extend([
+            place.label.clone(),
+            place.path.clone(),
+            place.digest.map(|digest| digest.to_string()).unwrap_or_default(),
+            place.size.to_string(),
+            place.peer.to_string(),
+        ]);
+    }
+    fields.extend([searched.join("\n"), nearest.join("\n"), explanation.to_string()]);
     fields
 }
 

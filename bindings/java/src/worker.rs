@@ -210,6 +210,19 @@ extern "system" fn Java_io_haulier_worker_Native_notFound<'local>(
     })
 }
 
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_worker_Native_explain<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    class_path: jlong,
+    message: JString<'local>,
+) -> JString<'local> {
+    native(env, &class, |env| {
+        let message = convert::text(env, &message)?;
+        Ok(env.new_string(open(class_path)?.explain_names_in(&message))?)
+    })
+}
+
 fn open(class_path: jlong) -> haulier_model::Result<Arc<WorkerClassPath>> {
     CLASS_PATHS.get(class_path, "load code")
 }

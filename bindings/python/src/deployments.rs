@@ -4,8 +4,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use haulier::{MavenOptions, Promotion};
-use pyo3::{prelude::*, types::PyTuple};
+use haulier::{Language, MavenOptions, Promotion, Question};
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyTuple};
 
 use crate::{
     client::{self, seconds, wait},
@@ -121,6 +121,23 @@ impl Deployments {
     fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let sessions = wait(py, self.cluster.sessions())?;
         sessions.iter().map(|session| records::session(py, session)).collect()
+    }
+
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        units: Vec<String>,
+        session: String,
+        language: Option<&str>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let language = language.map(|language| match language {
+            "java" => Ok(Language::Java),
+            "python" => Ok(Language::Python),
+            other => Err(PyValueError::new_err(format!("language is \"java\" or \"python\", not {other:?}"))),
+        });
+        let question = Question { name, units, session, language: language.transpose()?, ..Question::default() };
+        records::explanation(py, &wait(py, self.cluster.explain(question))?)
     }
 
     fn collect_garbage(&self, py: Python<'_>, dry_run: bool) -> PyResult<(String, u64, u64, u64)> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use haulier::{DeployedUnit, Digest, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
+use haulier::{DeployedUnit, Digest, Explanation, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
 use pyo3::{
     prelude::*,
     types::{IntoPyDict as _, PyDict, PyList, PyTuple},
@@ -38,6 +38,26 @@ pub(crate) fn details<'py>(py: Python<'py>, details: &UnitDetails) -> PyResult<B
         origins.append((&origin.source, &origin.sha256, &origin.coordinates))?;
     }
     (unit(py, &details.unit)?, entries, origins).into_pyobject(py)
+}
+
+/// The fields of `haulier.Explanation`, in their order.
+pub(crate) fn explanation<'py>(py: Python<'py>, explanation: &Explanation) -> PyResult<Bound<'py, PyTuple>> {
+    let places = PyList::empty(py);
+    for place in &explanation.places {
+        let digest = place.digest.map(|digest| digest.to_string());
+        places.append((&place.label, &place.path, digest, place.size, place.peer))?;
+    }
+    (
+        &explanation.name,
+        &explanation.kind,
+        &explanation.verdict,
+        &explanation.rule,
+        places,
+        PyTuple::new(py, &explanation.searched)?,
+        PyTuple::new(py, &explanation.nearest)?,
+        explanation.to_string(),
+    )
+        .into_pyobject(py)
 }
 
 /// The fields of `haulier.Session`, in their order.

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::{
-    node::{Drain, Node, NodeAction, NodeArguments, Profile},
+    node::{Drain, Durability, Node, NodeAction, NodeArguments, Profile},
     units::{
-        Alias, Deploy, Gc, Inspect, ListDeployments, Maven, Promote, Sessions, Undeploy, Wait, Watch, WatchAdd,
-        WatchList, WatchRemove,
+        Alias, Deploy, Explain, Gc, Inspect, Language, ListDeployments, Maven, Policy, Promote, Sessions, Undeploy,
+        Wait, Watch, WatchAdd, WatchList, WatchRemove,
     },
 };
 
@@ -58,6 +58,8 @@ pub(crate) enum ClientCommand {
     ListDeployments(ListDeployments),
     /// Show a unit with its files.
     Inspect(Inspect),
+    /// Say where a class, a resource or a module comes from, which others shadow it, and why.
+    Explain(Explain),
     /// Run a task of a unit and print what it returns.
     Run(Run),
     /// List the nodes of the cluster.
@@ -161,6 +163,7 @@ impl ClientCommand {
             | Self::Undeploy(Undeploy { connection, .. })
             | Self::ListDeployments(ListDeployments { connection, .. })
             | Self::Inspect(Inspect { connection, .. })
+            | Self::Explain(Explain { connection, .. })
             | Self::Run(Run { connection, .. })
             | Self::Drain(Drain { connection, .. })
             | Self::Alias(Alias { connection, .. })

@@ -1,6 +1,7 @@
 //! Commands that talk to a cluster.
 
 mod deploy;
+mod explain;
 mod nodes;
 mod run;
 mod sessions;
@@ -65,6 +66,7 @@ async fn perform(cluster: &Cluster, command: run::Ready) -> Result<(), Failure> 
             ClientCommand::Gc(arguments) => units::collect_garbage(cluster, arguments).await?,
             ClientCommand::Watch(watch) => watches::watch(cluster, watch).await?,
             ClientCommand::Inspect(arguments) => units::inspect(cluster, arguments).await?,
+            ClientCommand::Explain(arguments) => explain::explain(cluster, arguments).await?,
             ClientCommand::Nodes(arguments) => nodes::list(cluster, arguments.connection.output).await?,
             ClientCommand::Drain(arguments) => nodes::drain(cluster, arguments).await?,
             ClientCommand::Run(arguments) => return run::run(cluster, arguments, Vec::new()).await,

@@ -21,7 +21,7 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    arguments::{Format, NodeArguments, Profile},
+    arguments::{self, Format, NodeArguments, Profile},
     failure::Failure,
     output,
 };
@@ -94,6 +94,10 @@ fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
     let mut builder = Node::builder()
         .listen(arguments.listen)
         .data_dir(arguments.data_dir.map_or_else(default_data_dir, Ok)?)
+        .durability(match arguments.durability {
+            arguments::Durability::Machine => haulier_node::Durability::Machine,
+            arguments::Durability::Process => haulier_node::Durability::Process,
+        })
         .insecure(arguments.insecure)
         .production(arguments.profile == Profile::Production);
     if arguments.no_peer_loading {

@@ -22,6 +22,7 @@ mod cluster;
 mod code;
 mod deploy;
 mod direct;
+mod explain;
 mod nodes;
 mod options;
 #[doc(hidden)]
@@ -39,6 +40,7 @@ pub use arguments::IntoArguments;
 pub use cluster::Cluster;
 pub use code::CodeScope;
 pub use deploy::{Deploy, DeployProgress, Deployment, MavenOptions, UnitOrigin};
+pub use explain::{ExplainedPlace, Explanation, Question};
 pub use haulier_model::{
     Codec, DeploymentMode, Digest, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result, Retry, RootKind,
     Value,

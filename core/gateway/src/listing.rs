@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haulier_model::UnitName;
+use haulier_model::{UnitName, VersionOrder};
 use serde::Serialize;
 
 use crate::{engine::GatewayUnit, parameters::Filter};
@@ -28,7 +28,8 @@ pub(crate) fn list(units: Vec<GatewayUnit>, filter: &Filter) -> Vec<UnitVersions
         names.entry(unit.name.clone()).or_default().push(unit);
     }
     let versions = |mut units: Vec<GatewayUnit>| {
-        units.sort_by(|a, b| a.version.order(&b.version));
+        let order = VersionOrder::of(units.iter().map(|unit| &unit.version));
+        units.sort_by(|a, b| order.compare(&a.version, &b.version));
         let status = |unit: GatewayUnit| VersionStatus { version: unit.version.to_string(), status: unit.state.name() };
         units.into_iter().map(status).collect()
     };

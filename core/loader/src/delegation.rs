@@ -1,5 +1,7 @@
 //! Who is asked for a name: the policy, and the names that it does not govern.
 
+use std::fmt;
+
 use haulier_model::{Language, LoadingPolicy};
 
 /// Who is asked for a name, and in which order.
@@ -13,6 +15,40 @@ pub enum Delegation {
     ChildFirst,
     /// The class path, then the platform; never the rest of the parent.
     ChildOnly,
+}
+
+/// What decides who is asked for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Only the platform or Haulier may define names of this prefix.
+    Reserved(&'static str),
+    /// Packages of the platform.
+    Platform(&'static str),
+    /// A prefix that the user wants from the parent.
+    ParentPrefix(String),
+    /// A logging API.
+    Logging(&'static str),
+    /// A service whose interface the class path brings.
+    OwnService(String),
+    /// The policy of the class path.
+    Policy(LoadingPolicy),
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reserved(prefix) => write!(f, "{prefix}.* is of the platform or of Haulier, and of nobody else"),
+            Self::Platform(prefix) => write!(f, "packages of the platform come first: {prefix}"),
+            Self::ParentPrefix(prefix) => write!(f, "the prefix {prefix} is asked at the parent first"),
+            Self::Logging(prefix) => write!(f, "logging APIs of the parent are meant for all: {prefix}"),
+            Self::OwnService(interface) => {
+                write!(f, "the class path has the interface {interface}, so that its providers alone fit")
+            }
+            Self::Policy(LoadingPolicy::ParentFirst) => f.write_str("the policy parent-first"),
+            Self::Policy(LoadingPolicy::ChildFirst) => f.write_str("the policy child-first"),
+            Self::Policy(LoadingPolicy::SelfOnly) => f.write_str("the policy self-only"),
+        }
+    }
 }
 
 /// What only the virtual machine or Haulier may define: a jar that contains such classes breaks nobody.
@@ -87,7 +123,7 @@ impl Rules {
     }
 
     /// `child_has` says whether the class path has a class of that name; asked for service files alone.
-    pub(crate) fn delegation(&self, name: &str, child_has: impl Fn(&str) -> bool) -> Delegation {
+    pub(crate) fn decide(&self, name: &str, child_has: impl Fn(&str) -> bool) -> (Delegation, Rule) {
         if self.language == Language::Python {
             return self.of_module(name);
         }
@@ -97,15 +133,18 @@ impl Rules {
         self.of_class(&name.replace('/', "."))
     }
 
-    fn of_class(&self, name: &str) -> Delegation {
-        let any = |prefixes: &[&str]| prefixes.iter().any(|prefix| covers(prefix, name));
-        if any(&JAVA_RESERVED) {
-            Delegation::ParentOnly
-        } else if any(&JAVA_PLATFORM)
-            || self.wanted_from_parent(name)
-            || (self.policy != LoadingPolicy::SelfOnly && any(&JAVA_LOGGING))
+    fn of_class(&self, name: &str) -> (Delegation, Rule) {
+        let covering = |prefixes: &[&'static str]| prefixes.iter().copied().find(|prefix| covers(prefix, name));
+        if let Some(prefix) = covering(&JAVA_RESERVED) {
+            (Delegation::ParentOnly, Rule::Reserved(prefix))
+        } else if let Some(prefix) = covering(&JAVA_PLATFORM) {
+            (Delegation::ParentFirst, Rule::Platform(prefix))
+        } else if let Some(prefix) = self.wanted_from_parent(name) {
+            (Delegation::ParentFirst, Rule::ParentPrefix(prefix.to_owned()))
+        } else if self.policy != LoadingPolicy::SelfOnly
+            && let Some(prefix) = covering(&JAVA_LOGGING)
         {
-            Delegation::ParentFirst
+            (Delegation::ParentFirst, Rule::Logging(prefix))
         } else {
             self.by_policy()
         }
@@ -113,35 +152,38 @@ impl Rules {
 
     /// A service whose interface the class path brings is served by the class path alone: providers of the parent
     /// implement another interface of that name.
-    fn of_service(&self, service: &str, child_has: impl Fn(&str) -> bool) -> Delegation {
+    fn of_service(&self, service: &str, child_has: impl Fn(&str) -> bool) -> (Delegation, Rule) {
         match self.of_class(service) {
-            Delegation::ChildFirst if child_has(service) => Delegation::ChildOnly,
+            (Delegation::ChildFirst, _) if child_has(service) => {
+                (Delegation::ChildOnly, Rule::OwnService(service.to_owned()))
+            }
             // The parent has the interface, and both may have providers.
-            Delegation::ParentOnly => Delegation::ParentFirst,
+            (Delegation::ParentOnly, rule) => (Delegation::ParentFirst, rule),
             other => other,
         }
     }
 
-    fn of_module(&self, name: &str) -> Delegation {
-        if PYTHON_RESERVED.iter().any(|prefix| covers(prefix, name)) {
-            Delegation::ParentOnly
-        } else if self.wanted_from_parent(name) {
-            Delegation::ParentFirst
+    fn of_module(&self, name: &str) -> (Delegation, Rule) {
+        if let Some(prefix) = PYTHON_RESERVED.iter().find(|prefix| covers(prefix, name)) {
+            (Delegation::ParentOnly, Rule::Reserved(prefix))
+        } else if let Some(prefix) = self.wanted_from_parent(name) {
+            (Delegation::ParentFirst, Rule::ParentPrefix(prefix.to_owned()))
         } else {
             self.by_policy()
         }
     }
 
-    fn wanted_from_parent(&self, name: &str) -> bool {
-        self.parent_prefixes.iter().any(|prefix| covers(prefix, name))
+    fn wanted_from_parent(&self, name: &str) -> Option<&str> {
+        self.parent_prefixes.iter().map(String::as_str).find(|prefix| covers(prefix, name))
     }
 
-    fn by_policy(&self) -> Delegation {
-        match self.policy {
+    fn by_policy(&self) -> (Delegation, Rule) {
+        let delegation = match self.policy {
             LoadingPolicy::ParentFirst => Delegation::ParentFirst,
             LoadingPolicy::ChildFirst => Delegation::ChildFirst,
             LoadingPolicy::SelfOnly => Delegation::ChildOnly,
-        }
+        };
+        (delegation, Rule::Policy(self.policy))
     }
 }
 
@@ -188,7 +230,7 @@ mod tests {
             ("com/acme/price.txt", ChildFirst, ChildOnly, ParentFirst),
         ];
         for (name, child_first, self_only, parent_first) in cases {
-            let of = |policy| rules(policy).delegation(name, |_| false);
+            let of = |policy| rules(policy).decide(name, |_| false).0;
             assert_eq!(of(LoadingPolicy::ChildFirst), child_first, "{name}");
             assert_eq!(of(LoadingPolicy::SelfOnly), self_only, "{name}");
             assert_eq!(of(LoadingPolicy::ParentFirst), parent_first, "{name}");
@@ -199,21 +241,18 @@ mod tests {
     fn services_follow_their_interface() {
         let rules = rules(LoadingPolicy::ChildFirst);
         let has = |name: &str| name == "com.acme.Codec";
-        assert_eq!(rules.delegation("META-INF/services/com.acme.Codec", has), Delegation::ChildOnly);
-        assert_eq!(rules.delegation("META-INF/services/com.other.Codec", has), Delegation::ChildFirst);
-        assert_eq!(rules.delegation("META-INF/services/java.sql.Driver", has), Delegation::ParentFirst);
-        assert_eq!(
-            rules.delegation("META-INF/services/javax.script.ScriptEngineFactory", has),
-            Delegation::ParentFirst
-        );
+        assert_eq!(rules.decide("META-INF/services/com.acme.Codec", has).0, Delegation::ChildOnly);
+        assert_eq!(rules.decide("META-INF/services/com.other.Codec", has).0, Delegation::ChildFirst);
+        assert_eq!(rules.decide("META-INF/services/java.sql.Driver", has).0, Delegation::ParentFirst);
+        assert_eq!(rules.decide("META-INF/services/javax.script.ScriptEngineFactory", has).0, Delegation::ParentFirst);
     }
 
     #[test]
     fn python_modules() {
         let rules = Rules::new(Language::Python, LoadingPolicy::ChildFirst, vec!["numpy".into()]);
-        assert_eq!(rules.delegation("haulier", |_| false), Delegation::ParentOnly);
-        assert_eq!(rules.delegation("haulier_extras.x", |_| false), Delegation::ChildFirst);
-        assert_eq!(rules.delegation("numpy.linalg", |_| false), Delegation::ParentFirst);
-        assert_eq!(rules.delegation("java.lang", |_| false), Delegation::ChildFirst);
+        assert_eq!(rules.decide("haulier", |_| false).0, Delegation::ParentOnly);
+        assert_eq!(rules.decide("haulier_extras.x", |_| false).0, Delegation::ChildFirst);
+        assert_eq!(rules.decide("numpy.linalg", |_| false).0, Delegation::ParentFirst);
+        assert_eq!(rules.decide("java.lang", |_| false).0, Delegation::ChildFirst);
     }
 }

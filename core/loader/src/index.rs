@@ -8,7 +8,7 @@ use std::{
 use haulier_model::{Digest, Language, LoadingPolicy, RootKind};
 
 use crate::{
-    Delegation, TopLevel,
+    Delegation, Rule, TopLevel,
     delegation::Rules,
     nearest::{self, Candidates},
     python,
@@ -171,7 +171,22 @@ impl Index {
 
     /// Who is asked for a class ("com.acme.Price"), a resource ("com/acme/price.txt") or a module ("acme.price").
     pub fn delegation(&self, name: &str) -> Delegation {
-        self.rules.delegation(name, |class| self.contains(&format!("{}.class", class.replace('.', "/"))))
+        self.decide(name).0
+    }
+
+    /// Who is asked for a name, and which rule says so.
+    pub fn decide(&self, name: &str) -> (Delegation, Rule) {
+        self.rules.decide(name, |class| self.contains(&format!("{}.class", class.replace('.', "/"))))
+    }
+
+    /// Whose names are looked up.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// The versions under `META-INF/versions` of a root, the newest first.
+    pub(crate) fn versions_of(&self, root: usize) -> &[u32] {
+        &self.versions[root]
     }
 
     /// Names of this class path that look like `name`, the nearest first.

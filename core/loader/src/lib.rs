@@ -24,10 +24,12 @@
 //! ```
 
 mod delegation;
+mod explain;
 mod index;
 mod nearest;
 mod python;
 
-pub use delegation::Delegation;
+pub use delegation::{Delegation, Rule};
+pub use explain::{ExplainedPlace, Explanation, NameKind};
 pub use index::{Index, IndexOptions, IndexRoot, Place, RootEntry};
 pub use python::TopLevel;

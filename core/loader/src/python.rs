@@ -73,6 +73,15 @@ fn is_regular(path: &str, name: &str) -> bool {
     }
 }
 
+/// Whether a file makes the module of that path: "acme/price.py" and "acme/price/__init__.py" make "acme/price".
+pub(crate) fn is_file_of(file: &str, module: &str) -> bool {
+    let Some(rest) = file.strip_prefix(module) else { return false };
+    match rest.strip_prefix('/') {
+        Some(inside) => !inside.contains('/') && is_module(inside, "__init__"),
+        None => !rest.contains('/') && is_module(file, module),
+    }
+}
+
 /// "name.py", "name.so", "name.cpython-311-x86_64-linux-gnu.so".
 fn is_module(file: &str, name: &str) -> bool {
     file.strip_prefix(name).is_some_and(|rest| rest == ".py" || (rest.starts_with('.') && rest.ends_with(".so")))

@@ -30,4 +30,4 @@ pub use manifest::{Entry, EntryPath, Manifest, Root, RootKind};
 pub use mode::DeploymentMode;
 pub use unit::{Selector, UnitId, UnitName, UnitReference};
 pub use value::Value;
-pub use version::Version;
+pub use version::{Version, VersionOrder};

@@ -238,7 +238,7 @@ async fn deploy(
     }
     node.check_nodes(&order.nodes).map_err(in_operation)?;
     let upload = node.uploads.begin(&order.name, order.version.as_ref(), deployed_by);
-    let receiving = receiving::receive(node, &manifest, incoming, answers, operation);
+    let receiving = receiving::receive(node, &order.name, &manifest, incoming, answers, operation);
     let lease = tokio::select! {
         lease = receiving => lease?,
         () = upload.cancelled() => return Err(undeployed(operation)),

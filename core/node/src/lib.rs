@@ -23,6 +23,7 @@ mod control;
 mod core;
 mod deployer;
 mod deployments;
+mod explaining;
 mod fetching;
 mod garbage;
 mod gateway;
@@ -51,5 +52,6 @@ mod uploads;
 mod watching;
 mod workers;
 
+pub use haulier_store::Durability;
 pub use options::{Limits, NodeBuilder};
 pub use server::Node;

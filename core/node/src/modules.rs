@@ -49,6 +49,12 @@ impl ModuleService for Modules {
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
+    async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        let identity = self.0.identify(request.metadata())?;
+        let explained = crate::explaining::explain(&self.0, &identity, request.into_inner()).await;
+        explained.map(Response::new).map_err(|error| status::from_error(&error))
+    }
+
     async fn upload_payload(
         &self,
         request: Request<Streaming<v1::UploadPayloadRequest>>,
@@ -148,7 +154,7 @@ async fn receive_offer(
         lease = Some(node.store.lease(roots.iter().chain(&entries).copied()));
         let missing = node.store.missing(roots.into_iter().chain(entries));
         let digests = Digest::concatenate(&missing);
-        let need = send_code_response::Message::Need(v1::CodeNeed { digests: digests.into() });
+        let need = send_code_response::Message::Need(v1::CodeNeed { digests: digests.into(), in_chunks: false });
         node.class_paths.code_round_trips.fetch_add(1, Ordering::Relaxed);
         answer(answers, need).await?;
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use haulier_model::{Error, ErrorKind, Result};
+use haulier_store::Durability;
 
 use crate::{Node, identity::Tokens};
 
@@ -66,6 +67,7 @@ pub(crate) struct TlsMaterial {
 pub struct NodeBuilder {
     pub(crate) name: Option<String>,
     pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) durability: Durability,
     pub(crate) listen: SocketAddr,
     pub(crate) advertise: Option<String>,
     pub(crate) admin: Option<SocketAddr>,
@@ -96,6 +98,7 @@ impl Default for NodeBuilder {
         Self {
             name: None,
             data_dir: None,
+            durability: Durability::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7440)),
             advertise: None,
             admin: None,
@@ -134,6 +137,13 @@ impl NodeBuilder {
     #[must_use]
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(path.into());
+        self
+    }
+
+    /// What deployed code survives. Default: a crash of the machine. The catalogue always does.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 

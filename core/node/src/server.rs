@@ -18,7 +18,7 @@ use haulier_protocol::{
         task_service_server::TaskServiceServer,
     },
 };
-use haulier_store::{Durability, Store, UnitRecord};
+use haulier_store::{Store, UnitRecord};
 use haulier_worker::{Supervisor, SupervisorOptions};
 use parking_lot::Mutex;
 use tokio::{
@@ -221,8 +221,8 @@ fn cannot_use(data_dir: &Path, error: io::Error) -> Error {
 /// A member leaves the records of undeployed units to the catalogue's owner.
 async fn open_store(options: &NodeBuilder, folder: &Path, catalogue: &NodeCatalogue) -> Result<Store> {
     match &options.join {
-        None => Store::open(folder, catalogue.shared(), Durability::Machine).await,
-        Some(_) => Store::open_member(folder, catalogue.shared(), Durability::Machine).await,
+        None => Store::open(folder, catalogue.shared(), options.durability).await,
+        Some(_) => Store::open_member(folder, catalogue.shared(), options.durability).await,
     }
 }
 

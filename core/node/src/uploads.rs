@@ -1,20 +1,33 @@
 //! Units that are on their way to this node: listed as UPLOADING, and cancelled by an undeploy. In memory only: what an
-//! upload leaves when the node ends is content that nothing names.
+//! upload leaves when the node ends is content that nothing names. Of one that breaks off it keeps what has arrived,
+//! before another asks what is missing.
 
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use haulier_model::{Selector, UnitName, UnitReference, Version};
 use haulier_protocol::v1;
+use haulier_store::Receiver;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// How long an upload waits for what others leave. Without it, it sends some bytes twice.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The uploads of a node. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Uploads(Arc<Mutex<State>>);
+pub(crate) struct Uploads(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Broken uploads whose remains are being kept.
+    settling: watch::Sender<usize>,
+}
 
 #[derive(Default)]
 struct State {
@@ -41,7 +54,7 @@ impl Uploads {
     /// Notes that an upload begins.
     pub(crate) fn begin(&self, name: &UnitName, version: Option<&Version>, by: &str) -> Upload {
         let cancelled = CancellationToken::new();
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         state.last += 1;
         let id = state.last;
         let began_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -58,9 +71,25 @@ impl Uploads {
         Upload { uploads: self.clone(), id, cancelled }
     }
 
+    /// Gives a receiver up on a thread that may block.
+    pub(crate) fn give_up(&self, receiver: Receiver) {
+        let shared = self.0.clone();
+        shared.settling.send_modify(|count| *count += 1);
+        tokio::task::spawn_blocking(move || {
+            drop(receiver);
+            shared.settling.send_modify(|count| *count -= 1);
+        });
+    }
+
+    /// Returns when what broken uploads left is kept, or after a while.
+    pub(crate) async fn settled(&self) {
+        let mut settling = self.0.settling.subscribe();
+        let _ = tokio::time::timeout(PATIENCE, settling.wait_for(|count| *count == 0)).await;
+    }
+
     /// Cancels the uploads that a reference means, and says how many.
     pub(crate) fn cancel(&self, reference: &UnitReference) -> usize {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         let meant = state.running.values().filter(|upload| {
             upload.name == *reference.name()
                 && match reference.selector() {
@@ -74,7 +103,7 @@ impl Uploads {
 
     /// The uploads of a name, or all.
     pub(crate) fn list(&self, name: Option<&UnitName>) -> Vec<v1::Unit> {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         let meant = state.running.values().filter(|upload| name.is_none_or(|name| upload.name == *name));
         let unit = |upload: &Running| v1::Unit {
             name: upload.name.to_string(),
@@ -103,7 +132,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        self.uploads.0.lock().running.remove(&self.id);
+        self.uploads.0.state.lock().running.remove(&self.id);
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) use refusal::unknown;
 use std::{cmp::Ordering, collections::BTreeMap, fmt::Display, str::FromStr};
 
 use haulier_catalogue::OperationId;
-use haulier_model::{Digest, Error, ErrorKind, Result, Selector, UnitName, Version};
+use haulier_model::{Digest, Error, ErrorKind, Result, Selector, UnitName, Version, VersionOrder};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::UnitState;
@@ -190,7 +190,7 @@ impl Head {
                 let found = self.find_deployed(version).or_else(|| self.find_alias(version));
                 found.map(|index| &self.versions[index])
             }
-            Selector::Digest(digest) => newest(self.deployed().filter(|present| present.digest == *digest)),
+            Selector::Digest(digest) => self.newest(self.deployed().filter(|present| present.digest == *digest)),
         };
         found.ok_or_else(|| self.refuse(name, selector))
     }
@@ -261,7 +261,19 @@ impl Head {
 
     /// The highest version; a pre-release only if nothing else is deployed.
     fn latest(&self) -> Option<&Generation> {
-        newest(self.deployed().filter(|present| !present.version.is_pre_release())).or_else(|| newest(self.deployed()))
+        let releases = self.deployed().filter(|present| !present.version.is_pre_release());
+        self.newest(releases).or_else(|| self.newest(self.deployed()))
+    }
+
+    fn newest<'a>(&self, generations: impl Iterator<Item = &'a Generation>) -> Option<&'a Generation> {
+        let order = self.order();
+        generations.max_by(|a, b| order(a, b))
+    }
+
+    /// Which of two generations is newer: by version, as all versions here are ordered, then by generation.
+    pub(crate) fn order(&self) -> impl Fn(&Generation, &Generation) -> Ordering + use<> {
+        let order = VersionOrder::of(self.versions.iter().map(|present| &present.version));
+        move |a, b| order.compare(&a.version, &b.version).then(a.generation.cmp(&b.generation))
     }
 
     /// The deployed version of that text, else one that is the same version (`1.4` and `1.4.0`).
@@ -323,15 +335,6 @@ impl Candidate {
             counted,
         }
     }
-}
-
-/// Which of two generations is newer: by version, then by generation.
-pub(crate) fn order(a: &Generation, b: &Generation) -> Ordering {
-    a.version.order(&b.version).then(a.generation.cmp(&b.generation))
-}
-
-fn newest<'a>(generations: impl Iterator<Item = &'a Generation>) -> Option<&'a Generation> {
-    generations.max_by(|a, b| order(a, b))
 }
 
 /// The N of `0.0.N`.

@@ -146,6 +146,17 @@ impl Index {
         pack
     }
 
+    /// Makes the parts of a content known that is here: their digests and sizes, in their order.
+    pub(crate) fn add_parts(&self, whole: &Digest, parts: impl IntoIterator<Item = (Digest, u64)>) {
+        let mut state = self.0.write();
+        let Some(Slot { pack, offset, .. }) = state.slots.get(whole).cloned() else { return };
+        let mut offset = offset;
+        for (digest, size) in parts {
+            state.put(&Extent { is_part: true, ..Extent::new(digest, offset, size) }, &pack);
+            offset += size;
+        }
+    }
+
     /// The packs none of whose contents are `live`, and the bytes of contents that are not, in the other packs.
     pub(crate) fn packs_without(&self, live: impl Fn(&Digest) -> bool) -> (Vec<PackContents>, u64) {
         let state = self.0.read();

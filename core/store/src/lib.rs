@@ -37,6 +37,7 @@
 //! ```
 
 mod assembly;
+mod chunking;
 mod collection;
 mod disk;
 mod head;

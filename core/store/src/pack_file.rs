@@ -41,13 +41,13 @@ pub(crate) struct Pack {
     length: u64,
     synced: AtomicBool,
     /// A sync has failed: the system may have dropped bytes, and says so only once.
-    lost: AtomicBool,
+    lost: Arc<AtomicBool>,
     mapping: Mutex<Option<Arc<Mmap>>>,
 }
 
 impl Pack {
     fn new(path: Arc<Path>, length: u64, synced: bool) -> Self {
-        Self { path, length, synced: AtomicBool::new(synced), lost: AtomicBool::new(false), mapping: Mutex::new(None) }
+        Self { path, length, synced: AtomicBool::new(synced), lost: Arc::default(), mapping: Mutex::new(None) }
     }
 
     /// Opens a pack left by an earlier process: its footer is checked, and all contents if they may not have reached

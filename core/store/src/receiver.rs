@@ -6,6 +6,7 @@ use fail::fail_point;
 use haulier_model::{Digest, Error, ErrorKind, Result};
 use haulier_pack::{
     Limits,
+    chunks::LARGE_ENTRY,
     stream::{Event, RecordReader},
 };
 
@@ -41,8 +42,14 @@ pub struct Receiver {
     /// The records that may come, each once; `None`: any.
     wanted: Option<HashSet<Digest>>,
     writer: Option<PackWriter>,
+    /// The record that has begun, and its size.
+    open: Option<(Digest, u64)>,
     /// Whether the bytes of the open record are written.
     keeping: bool,
+    /// Bytes of it that no sync was begun for.
+    unsynced: u64,
+    /// Whether the chunks of a large record that breaks off are kept.
+    keeps_chunks: bool,
     /// Entries that come in chunks.
     assembly: Option<Assembly>,
     /// Whether the open record is a chunk of them.
@@ -59,7 +66,10 @@ impl Receiver {
             reader: Some(RecordReader::new(limits)),
             wanted,
             writer: None,
+            open: None,
             keeping: false,
+            unsynced: 0,
+            keeps_chunks: false,
             assembly: None,
             is_chunk: false,
             received: Received::default(),
@@ -71,6 +81,14 @@ impl Receiver {
     /// With entries that are put together from chunks. Those that are missing come after all other records.
     pub(crate) fn with_assembly(mut self, assembly: Assembly) -> Self {
         self.assembly = Some(assembly);
+        self
+    }
+
+    /// Keeps of a large record that breaks off the chunks that have arrived; [`Store::has_chunks_of`] tells of it. Then
+    /// dropping this blocks for about a second a gigabyte.
+    #[must_use]
+    pub fn keeping_chunks(mut self) -> Self {
+        self.keeps_chunks = true;
         self
     }
 
@@ -133,7 +151,7 @@ impl Receiver {
                 self.keeping = true;
                 self.assemble(Some((digest, size)))
             }
-            Event::Start { digest, .. } => {
+            Event::Start { digest, size } => {
                 if self.assembly.as_ref().is_some_and(Assembly::is_open) {
                     return Err(assembly::refused(format!("{digest} came between the chunks of an entry")));
                 }
@@ -144,26 +162,17 @@ impl Receiver {
                 let known =
                     self.writer.as_ref().is_some_and(|writer| writer.contains(&digest)) || self.store.contains(&digest);
                 self.keeping = !known;
+                self.open = Some((digest, size));
+                self.unsynced = 0;
                 if self.keeping && self.writer.is_none() {
                     self.writer = Some(self.store.begin_pack()?);
                 }
                 Ok(())
             }
-            Event::Data(bytes) => {
-                self.received.bytes += bytes.len() as u64;
-                match &mut self.writer {
-                    Some(writer) if self.keeping => {
-                        writer.append(bytes).map_err(|error| disk::explain("receive a pack", writer.path(), error))?;
-                    }
-                    _ => {}
-                }
-                if let Some(assembly) = self.assembly.as_mut().filter(|_| self.is_chunk) {
-                    assembly.wrote(bytes);
-                }
-                Ok(())
-            }
+            Event::Data(bytes) => self.take_data(bytes),
             Event::End { digest } => {
                 self.received.records += 1;
+                self.open = None;
                 match &mut self.writer {
                     Some(writer) if self.keeping => writer.end(digest),
                     _ => self.received.duplicates += 1,
@@ -178,6 +187,22 @@ impl Receiver {
                 self.seal_from(PACK_SIZE)
             }
         }
+    }
+
+    fn take_data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.received.bytes += bytes.len() as u64;
+        if let Some(writer) = self.writer.as_mut().filter(|_| self.keeping) {
+            writer.append(bytes).map_err(|error| disk::explain("receive a pack", writer.path(), error))?;
+            self.unsynced += bytes.len() as u64;
+            if self.unsynced >= PACK_SIZE && self.store.syncs() {
+                self.unsynced = 0;
+                writer.sync_behind().map_err(|error| disk::explain("receive a pack", writer.path(), error))?;
+            }
+        }
+        if let Some(assembly) = self.assembly.as_mut().filter(|_| self.is_chunk) {
+            assembly.wrote(bytes);
+        }
+        Ok(())
     }
 
     /// Puts entries together as far as that needs no chunk but the one that is about to arrive, or to their end.
@@ -236,14 +261,27 @@ impl Receiver {
         }
         Ok(())
     }
+
+    /// What stays of the record or the entry that is not whole.
+    fn give_up(&mut self) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if let Some(assembly) = &mut self.assembly {
+            assembly.give_up(writer)?;
+        }
+        let large = self.open.filter(|(_, size)| *size >= LARGE_ENTRY && self.keeping && !self.is_chunk);
+        if let Some((digest, _)) = large.filter(|_| self.keeps_chunks && self.failure.is_none()) {
+            let cut = writer.cut_open().map_err(|error| disk::explain("receive a pack", writer.path(), error))?;
+            if cut > 0 {
+                self.store.inner.chunking.note_broken(digest);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        let given_up = match (&mut self.assembly, &mut self.writer) {
-            (Some(assembly), Some(writer)) => assembly.give_up(writer),
-            _ => Ok(()),
-        };
+        let given_up = self.give_up();
         if let Err(error) = given_up.and_then(|()| self.seal()) {
             tracing::warn!(%error, "a part of a broken upload could not be kept; it will be sent again");
         }

@@ -12,6 +12,7 @@ use haulier_pack::Limits;
 
 use crate::{
     Assembly, Lease, Location, Receiver, StoredBytes,
+    chunking::Chunking,
     disk::{self, Folders},
     index::Index,
     lease::Leases,
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) leases: Arc<Leases>,
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) heads: HeadCache,
+    pub(crate) chunking: Chunking,
     durability: Durability,
 }
 
@@ -81,6 +83,7 @@ impl Store {
             leases: Arc::default(),
             catalogue,
             heads: HeadCache::default(),
+            chunking: Chunking::default(),
             durability,
         };
         let store = Self { inner: Arc::new(inner) };
@@ -238,11 +241,16 @@ impl Store {
         Ok(sealed.map(|(pack, extents)| self.inner.index.add(pack, &extents)))
     }
 
+    /// Whether what is acknowledged must be on disk.
+    pub(crate) fn syncs(&self) -> bool {
+        self.inner.durability == Durability::Machine
+    }
+
     /// Returns once the packs are on disk. A pack that could not be synced is given up: the system may have dropped
     /// its bytes, and a second attempt would succeed without them.
     pub(crate) fn sync(&self, packs: &[Arc<Pack>]) -> Result<()> {
-        let Inner { folders, index, durability, .. } = &*self.inner;
-        if *durability == Durability::Process {
+        let Inner { folders, index, .. } = &*self.inner;
+        if !self.syncs() {
             return Ok(());
         }
         pack_file::sync(packs, &folders.packs).map_err(|(pack, error)| {

@@ -129,7 +129,10 @@ impl Store {
         let mut records = Vec::new();
         for (name, head) in heads {
             let mut versions: Vec<&Generation> = head.versions.iter().collect();
-            versions.sort_by(|a, b| head::order(a, b));
+            if versions.len() > 1 {
+                let order = head.order();
+                versions.sort_by(|a, b| order(a, b));
+            }
             records.extend(versions.into_iter().map(|version| self.record_in(&name, &head, version)));
         }
         Ok(records)

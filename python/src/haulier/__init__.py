@@ -22,6 +22,8 @@ from haulier._local import local
 from haulier._tasks import TaskRef
 from haulier._units import (
     CollectedGarbage,
+    ExplainedPlace,
+    Explanation,
     Node,
     Session,
     StorageWatch,
@@ -64,6 +66,8 @@ __all__ = [
     "DeployProgress",
     "Deployment",
     "Error",
+    "ExplainedPlace",
+    "Explanation",
     "Incompatible",
     "Internal",
     "InvalidArgument",

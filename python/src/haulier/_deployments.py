@@ -8,7 +8,7 @@ from typing import Literal, overload
 
 from haulier import _native
 from haulier._deployment import Deployment, Listener, follow
-from haulier._units import CollectedGarbage, Session, StorageWatch, Unit, UnitDetails
+from haulier._units import CollectedGarbage, ExplainedPlace, Explanation, Session, StorageWatch, Unit, UnitDetails
 
 Source = str | os.PathLike[str]
 
@@ -193,6 +193,23 @@ class Deployments:
     def sessions(self) -> list[Session]:
         """Return the sessions of this identity at the node that this client is connected to, the oldest first."""
         return [Session(*session) for session in self._units.sessions()]
+
+    def explain(
+        self, name: str, *units: str | Unit, session: str | None = None, language: str | None = None
+    ) -> Explanation:
+        """Say where a class, a resource or a module comes from in the class path of these units.
+
+        Which root gives it, which others have it too, and which rule decides; nothing is loaded::
+
+            print(cluster.explain("acme.price", "pricing:1.2.0"))
+
+        ``session``: a session of this identity at this node, whose code comes after the units; ``sessions`` lists them.
+        ``language``: "java" or "python", by default the one that has the name. Raises ``haulier.NotFound`` for a unit
+        or a session that is not there.
+        """
+        fields = self._units.explain(name, [str(unit) for unit in units], session or "", language)
+        places = tuple(ExplainedPlace(*place) for place in fields[4])
+        return Explanation(*fields[:4], places, *fields[5:])
 
     def collect_garbage(self, dry_run: bool = False) -> CollectedGarbage:
         """Free content of the node that no unit, session or task names; with ``dry_run`` only say what would go.

@@ -89,6 +89,46 @@ class UnitDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainedPlace:
+    """A root that has a name."""
+
+    label: str
+    """The root: "pricing:1.2.0/pricing.jar"."""
+    path: str
+    """The entry; ends with "/" for the folder of a namespace package."""
+    digest: str | None
+    """SHA-256 of its bytes; None for a folder."""
+    size: int
+    """Bytes."""
+    peer: bool
+    """Whether the root is of the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where a class, a resource or a module comes from, and why. ``print`` shows all of it."""
+
+    name: str
+    """The name as it is written in its language."""
+    kind: str
+    """"class", "resource" or "module"."""
+    verdict: str
+    """What gives it, in one line."""
+    rule: str
+    """What decides who is asked."""
+    places: tuple[ExplainedPlace, ...]
+    """The roots that have it, in the order in which they are searched; the first one counts."""
+    searched: tuple[str, ...]
+    """Where none has it: the labels of all roots."""
+    nearest: tuple[str, ...]
+    """Where none has it: names that look like it."""
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A client's scope for code that travels by itself."""
 

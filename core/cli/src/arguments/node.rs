@@ -42,6 +42,10 @@ pub(crate) struct NodeArguments {
     /// Folder for catalogue, code and caches [default: ~/.local/share/haulier].
     #[arg(long, value_name = "DIR", env = "HAULIER_DATA_DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
+    /// What deployed code survives: "process" does not wait for the disk, so that a crash of the machine may lose code
+    /// that was deployed shortly before.
+    #[arg(long, value_enum, default_value_t = Durability::Machine, env = "HAULIER_DURABILITY")]
+    pub(crate) durability: Durability,
     /// Name of the node, unique in the cluster [default: node- and the port].
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -111,6 +115,14 @@ pub(crate) struct NodeArguments {
     /// Write the address to this file when the node is ready.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) ready_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// A crash of the machine.
+    Machine,
+    /// A crash of the node's process.
+    Process,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use super::{Connection, seconds};
 
@@ -195,4 +195,46 @@ pub(crate) struct Inspect {
     pub(crate) reference: String,
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("class path").args(["unit", "session"]).required(true).multiple(true))]
+pub(crate) struct Explain {
+    /// Class (com.acme.Price), resource (com/acme/prices.csv) or module (acme.price).
+    pub(crate) name: String,
+    /// Unit of the class path: NAME, NAME:VERSION or NAME@sha256:... May be given again; the order counts.
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) unit: Vec<String>,
+    /// Session whose code comes after the units; `haulier sessions` lists them.
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Beginning of the snapshot's digest [default: the newest of the session].
+    #[arg(long, value_name = "DIGEST", requires = "session")]
+    pub(crate) snapshot: Option<String>,
+    /// Language of the name [default: the one that has it].
+    #[arg(long, value_enum)]
+    pub(crate) language: Option<Language>,
+    /// Who is asked first.
+    #[arg(long, value_enum, default_value_t = Policy::ChildFirst)]
+    pub(crate) policy: Policy,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// Classes and resources of the JVM.
+    Java,
+    /// Modules.
+    Python,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Policy {
+    /// The class path, then the platform and the API.
+    ChildFirst,
+    /// The platform and the API, then the class path.
+    ParentFirst,
+    /// The class path alone, besides the platform and the API.
+    SelfOnly,
 }

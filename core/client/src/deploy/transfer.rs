@@ -1,6 +1,7 @@
 //! Sends what the cluster lacks of a deployment, and sends the rest again when a connection breaks.
 //!
-//! Large entries go in chunks: the node is told how each is made of them, and asks for the chunks that it lacks.
+//! Where the node has chunks of large entries, they go in chunks: it is told how each is made of them, and asks for those
+//! that it lacks. Else they go as a whole: chunks cost a second pass on both sides.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -103,10 +104,12 @@ impl Transfer {
             let answer = self.within(answers.message()).await?.map_err(refused)?;
             let need = match answer.and_then(|answer| answer.message).ok_or_else(|| self.ended())? {
                 deploy_response::Message::Unit(unit) => return unit.try_into(),
-                deploy_response::Message::Need(need) => Digest::split(&need.digests)?,
+                deploy_response::Message::Need(need) => need,
             };
+            let (in_chunks, need) = (need.in_chunks, Digest::split(&need.digests)?);
             let parcel = match chunked.take() {
                 Some((whole, chunked)) => Parcel { whole, chunked, wanted: need.into_iter().collect() },
+                None if !in_chunks => Parcel { whole: need, chunked: Vec::new(), wanted: HashSet::new() },
                 None => {
                     let (whole, large) = self.cut(need).await?;
                     if !large.is_empty() {

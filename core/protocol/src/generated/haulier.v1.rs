@@ -1781,6 +1781,761 @@ pub mod cluster_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// First message of a client on the control stream.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClientHello {
+    /// The version of this protocol; a node refuses versions that it does not speak.
+    #[prost(uint32, tag = "1")]
+    pub protocol_version: u32,
+    /// Version of Haulier and build id, for messages: "0.1.0+1a2b3c4d".
+    #[prost(string, tag = "2")]
+    pub build_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "Language", tag = "3")]
+    pub language: i32,
+    /// "17.0.15", "3.11.7".
+    #[prost(string, tag = "4")]
+    pub language_version: ::prost::alloc::string::String,
+    /// What pickled or serialized code depends on: "cpython-311", "cloudpickle-3".
+    #[prost(string, repeated, tag = "5")]
+    pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(enumeration = "DeploymentMode", tag = "6")]
+    pub mode: i32,
+    /// Resume: the token of the session, and the sequence number of the last result received.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub session_token: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "8")]
+    pub last_result: u64,
+    /// Set by a node that passes tasks on; accepted from members of the cluster only.
+    #[prost(message, optional, tag = "9")]
+    pub relay: ::core::option::Option<Relay>,
+}
+/// For whom a node opens a session at another one. The tasks run as if the client had connected there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Relay {
+    /// The node that the client is connected to.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// The client's session there, and its identity.
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub identity: ::prost::alloc::string::String,
+}
+/// What a snapshot is made of.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotManifest {
+    /// Digests of the roots in order, concatenated.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub roots: ::prost::bytes::Bytes,
+    /// One name for each root.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// First message of the node on the control stream, which holds nothing else.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Welcome {
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    /// Secret; needed to resume and on data streams.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub session_token: ::prost::bytes::Bytes,
+    /// The session is the old one; what was not acknowledged is sent again.
+    #[prost(bool, tag = "3")]
+    pub resumed: bool,
+    #[prost(string, tag = "4")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub build_id: ::prost::alloc::string::String,
+    /// Submits that may be sent before more credit comes.
+    #[prost(uint32, tag = "6")]
+    pub submit_credit: u32,
+    /// Payloads above this travel on data streams, in bytes.
+    #[prost(uint32, tag = "7")]
+    pub inline_limit: u32,
+    /// Largest payload, in bytes.
+    #[prost(uint64, tag = "8")]
+    pub payload_limit: u64,
+    #[prost(bool, tag = "9")]
+    pub peer_loading: bool,
+}
+/// Where a task runs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Target {
+    /// Only nodes that have all of these labels.
+    #[prost(map = "string, string", tag = "5")]
+    pub labels: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(oneof = "target::Target", tags = "1, 2, 3, 4")]
+    pub target: ::core::option::Option<target::Target>,
+}
+/// Nested message and enum types in `Target`.
+pub mod target {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// The least loaded node.
+        #[prost(bool, tag = "1")]
+        Any(bool),
+        /// The node of this name.
+        #[prost(string, tag = "2")]
+        Node(::prost::alloc::string::String),
+        /// Every node; the result is a list of outcomes.
+        #[prost(bool, tag = "3")]
+        All(bool),
+        /// Always the same node for the same key, as long as that node is there: the one with the highest hash of key and
+        /// name (rendezvous hashing).
+        #[prost(string, tag = "4")]
+        Key(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Submit {
+    /// Unique in the session, chosen by the client, increasing from 1. Submits are deduplicated by it.
+    #[prost(uint64, tag = "1")]
+    pub task_id: u64,
+    #[prost(enumeration = "Language", tag = "2")]
+    pub language: i32,
+    /// The class path: units (references, resolved once, here) then a snapshot of the session (32 bytes, may be empty).
+    #[prost(string, repeated, tag = "3")]
+    pub units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub snapshot: ::prost::bytes::Bytes,
+    #[prost(enumeration = "LoadingPolicy", tag = "5")]
+    pub policy: i32,
+    /// The offer that must be complete before the task begins; 0: none.
+    #[prost(uint64, tag = "6")]
+    pub offer_id: u64,
+    /// What to call: "com.acme.Price", "com.acme.Price#of", "mypackage.scoring:score". Empty: the payload says it.
+    #[prost(string, tag = "7")]
+    pub entry_point: ::prost::alloc::string::String,
+    #[prost(enumeration = "Codec", tag = "8")]
+    pub codec: i32,
+    /// The arguments: a ListValue, or what the codec says. Not interpreted by the node.
+    #[prost(bytes = "bytes", tag = "9")]
+    pub payload: ::prost::bytes::Bytes,
+    /// Not 0: the payload was uploaded under this number.
+    #[prost(uint64, tag = "10")]
+    pub payload_id: u64,
+    #[prost(message, optional, tag = "11")]
+    pub target: ::core::option::Option<Target>,
+    /// Remaining time in milliseconds; 0: no deadline.
+    #[prost(uint64, tag = "12")]
+    pub deadline_ms: u64,
+    /// Names a submission for good: a second one with the same key gets the first one's result.
+    #[prost(string, tag = "13")]
+    pub idempotency_key: ::prost::alloc::string::String,
+    /// The codecs that the client reads results in, the preferred one first.
+    #[prost(enumeration = "Codec", repeated, tag = "14")]
+    pub result_codecs: ::prost::alloc::vec::Vec<i32>,
+    /// What the bytes of the payload need of the worker: "cpython-311". Checked before a byte is read.
+    #[prost(string, repeated, tag = "15")]
+    pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Run again on another node if the node that runs it is lost; otherwise the task fails with WorkerLost.
+    #[prost(bool, tag = "16")]
+    pub failover: bool,
+    /// From a relaying node only: what `snapshot` is made of.
+    #[prost(message, optional, tag = "17")]
+    pub snapshot_manifest: ::core::option::Option<SnapshotManifest>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Cancel {
+    #[prost(uint64, tag = "1")]
+    pub task_id: u64,
+    /// Do not wait for the task's own end: kill the worker if the task runs.
+    #[prost(bool, tag = "2")]
+    pub force: bool,
+}
+/// All results up to this sequence number have arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResultAck {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+}
+/// The answer to a CodeRequest that fits in the control stream.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CodeAnswer {
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    /// Records of a pack, whole (see module.proto).
+    #[prost(bytes = "bytes", tag = "2")]
+    pub pack: ::prost::bytes::Bytes,
+    /// Set if the code cannot be had.
+    #[prost(message, optional, tag = "3")]
+    pub error: ::core::option::Option<Error>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConnectRequest {
+    #[prost(message, optional, tag = "1")]
+    pub hello: ::core::option::Option<ClientHello>,
+    #[prost(message, repeated, tag = "2")]
+    pub cancels: ::prost::alloc::vec::Vec<Cancel>,
+    #[prost(message, repeated, tag = "3")]
+    pub code_answers: ::prost::alloc::vec::Vec<CodeAnswer>,
+    #[prost(message, optional, tag = "4")]
+    pub result_ack: ::core::option::Option<ResultAck>,
+    #[prost(message, repeated, tag = "5")]
+    pub submits: ::prost::alloc::vec::Vec<Submit>,
+    /// Ends the session now: its tasks are cancelled.
+    #[prost(bool, tag = "6")]
+    pub goodbye: bool,
+}
+/// What one node answered.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Outcome {
+    /// Empty: no node has had the task; the error is that of the whole submit.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(enumeration = "Codec", tag = "2")]
+    pub codec: i32,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub payload: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "4")]
+    pub payload_id: u64,
+    #[prost(uint64, tag = "5")]
+    pub payload_size: u64,
+    /// Set if the task failed; then there is no payload.
+    #[prost(message, optional, tag = "6")]
+    pub error: ::core::option::Option<Error>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TaskResult {
+    #[prost(uint64, tag = "1")]
+    pub task_id: u64,
+    /// Increasing in the session; acknowledged by ResultAck.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// One outcome; for a broadcast one for each node.
+    #[prost(message, repeated, tag = "3")]
+    pub outcomes: ::prost::alloc::vec::Vec<Outcome>,
+}
+/// Asks the client for entries of a snapshot by digest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CodeRequest {
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub snapshot: ::prost::bytes::Bytes,
+    /// 32 bytes each, concatenated. The client may add what these entries refer to.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub digests: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConnectResponse {
+    #[prost(message, optional, tag = "1")]
+    pub welcome: ::core::option::Option<Welcome>,
+    #[prost(message, repeated, tag = "2")]
+    pub results: ::prost::alloc::vec::Vec<TaskResult>,
+    #[prost(message, repeated, tag = "3")]
+    pub code_requests: ::prost::alloc::vec::Vec<CodeRequest>,
+    /// More submits may be sent.
+    #[prost(uint32, tag = "4")]
+    pub submit_credit: u32,
+    /// The node ends the session; the stream closes after it.
+    #[prost(message, optional, tag = "5")]
+    pub goodbye: ::core::option::Option<Error>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTaskRequest {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub session_token: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub task_id: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTaskResponse {
+    #[prost(enumeration = "TaskState", tag = "1")]
+    pub state: i32,
+}
+/// How widely the loaders of peer-loaded code are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeploymentMode {
+    Unspecified = 0,
+    /// Each task has its own loader or process.
+    Isolated = 1,
+    /// Tasks of the same session and snapshot share a loader. The default.
+    Private = 2,
+    /// All sessions whose class path has the same digest share a loader.
+    Shared = 3,
+    /// As shared, and the loader stays after the sessions have left.
+    Continuous = 4,
+}
+impl DeploymentMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DEPLOYMENT_MODE_UNSPECIFIED",
+            Self::Isolated => "DEPLOYMENT_MODE_ISOLATED",
+            Self::Private => "DEPLOYMENT_MODE_PRIVATE",
+            Self::Shared => "DEPLOYMENT_MODE_SHARED",
+            Self::Continuous => "DEPLOYMENT_MODE_CONTINUOUS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DEPLOYMENT_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DEPLOYMENT_MODE_ISOLATED" => Some(Self::Isolated),
+            "DEPLOYMENT_MODE_PRIVATE" => Some(Self::Private),
+            "DEPLOYMENT_MODE_SHARED" => Some(Self::Shared),
+            "DEPLOYMENT_MODE_CONTINUOUS" => Some(Self::Continuous),
+            _ => None,
+        }
+    }
+}
+/// Who is asked first for a class, a module or a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LoadingPolicy {
+    Unspecified = 0,
+    ParentFirst = 1,
+    /// The default.
+    ChildFirst = 2,
+    /// Platform and API only.
+    SelfOnly = 3,
+}
+impl LoadingPolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LOADING_POLICY_UNSPECIFIED",
+            Self::ParentFirst => "LOADING_POLICY_PARENT_FIRST",
+            Self::ChildFirst => "LOADING_POLICY_CHILD_FIRST",
+            Self::SelfOnly => "LOADING_POLICY_SELF_ONLY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LOADING_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
+            "LOADING_POLICY_PARENT_FIRST" => Some(Self::ParentFirst),
+            "LOADING_POLICY_CHILD_FIRST" => Some(Self::ChildFirst),
+            "LOADING_POLICY_SELF_ONLY" => Some(Self::SelfOnly),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TaskState {
+    Unspecified = 0,
+    Queued = 1,
+    Executing = 2,
+    Completed = 3,
+    Failed = 4,
+    Canceling = 5,
+    Canceled = 6,
+}
+impl TaskState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TASK_STATE_UNSPECIFIED",
+            Self::Queued => "TASK_STATE_QUEUED",
+            Self::Executing => "TASK_STATE_EXECUTING",
+            Self::Completed => "TASK_STATE_COMPLETED",
+            Self::Failed => "TASK_STATE_FAILED",
+            Self::Canceling => "TASK_STATE_CANCELING",
+            Self::Canceled => "TASK_STATE_CANCELED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TASK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TASK_STATE_QUEUED" => Some(Self::Queued),
+            "TASK_STATE_EXECUTING" => Some(Self::Executing),
+            "TASK_STATE_COMPLETED" => Some(Self::Completed),
+            "TASK_STATE_FAILED" => Some(Self::Failed),
+            "TASK_STATE_CANCELING" => Some(Self::Canceling),
+            "TASK_STATE_CANCELED" => Some(Self::Canceled),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod task_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Runs tasks.
+    #[derive(Debug, Clone)]
+    pub struct TaskServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> TaskServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TaskServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TaskServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The control stream of a session.
+        pub async fn connect(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ConnectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ConnectResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.TaskService/Connect",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.TaskService", "Connect"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// The state of a task; states are kept for 10 minutes after the end.
+        pub async fn get_task(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTaskRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTaskResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.TaskService/GetTask",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.TaskService", "GetTask"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod task_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TaskServiceServer.
+    #[async_trait]
+    pub trait TaskService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Connect method.
+        type ConnectStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ConnectResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The control stream of a session.
+        async fn connect(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ConnectRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::ConnectStream>, tonic::Status>;
+        /// The state of a task; states are kept for 10 minutes after the end.
+        async fn get_task(
+            &self,
+            request: tonic::Request<super::GetTaskRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetTaskResponse>, tonic::Status>;
+    }
+    /// Runs tasks.
+    #[derive(Debug)]
+    pub struct TaskServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TaskServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TaskServiceServer<T>
+    where
+        T: TaskService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/haulier.v1.TaskService/Connect" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConnectSvc<T: TaskService>(pub Arc<T>);
+                    impl<
+                        T: TaskService,
+                    > tonic::server::StreamingService<super::ConnectRequest>
+                    for ConnectSvc<T> {
+                        type Response = super::ConnectResponse;
+                        type ResponseStream = T::ConnectStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ConnectRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TaskService>::connect(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConnectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.TaskService/GetTask" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTaskSvc<T: TaskService>(pub Arc<T>);
+                    impl<
+                        T: TaskService,
+                    > tonic::server::UnaryService<super::GetTaskRequest>
+                    for GetTaskSvc<T> {
+                        type Response = super::GetTaskResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTaskRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TaskService>::get_task(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTaskSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TaskServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "haulier.v1.TaskService";
+    impl<T> tonic::server::NamedService for TaskServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PackChunk {
     #[prost(bytes = "bytes", tag = "1")]
@@ -1791,6 +2546,10 @@ pub struct PackChunk {
 pub struct CodeNeed {
     #[prost(bytes = "bytes", tag = "1")]
     pub digests: ::prost::bytes::Bytes,
+    /// In a deploy: the receiver has chunks of large entries like these, so that the sender says by DeployChunks how they
+    /// are put together. Else they are sent as a whole.
+    #[prost(bool, tag = "2")]
+    pub in_chunks: bool,
 }
 /// Announces a snapshot of a session and the closure that its next tasks begin with.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1898,6 +2657,69 @@ pub struct DownloadPayloadRequest {
 pub struct DownloadPayloadResponse {
     #[prost(bytes = "bytes", tag = "1")]
     pub chunk: ::prost::bytes::Bytes,
+}
+/// Where a name of a class path comes from.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
+    /// A class "com.acme.Price", a resource "com/acme/prices.csv", a module "acme.price".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// References of units, in the order of the class path.
+    #[prost(string, repeated, tag = "2")]
+    pub units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// A session of the caller at this node, whose snapshot comes after the units; empty: none.
+    #[prost(string, tag = "3")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The beginning of the snapshot's digest in hexadecimal; empty: the newest.
+    #[prost(string, tag = "4")]
+    pub snapshot: ::prost::alloc::string::String,
+    /// Unspecified: the one whose roots have the name, Java before Python.
+    #[prost(enumeration = "Language", tag = "5")]
+    pub language: i32,
+    #[prost(enumeration = "LoadingPolicy", tag = "6")]
+    pub policy: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainResponse {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// "class", "resource" or "module".
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// What gives it, in one line.
+    #[prost(string, tag = "3")]
+    pub verdict: ::prost::alloc::string::String,
+    /// What decides who is asked.
+    #[prost(string, tag = "4")]
+    pub rule: ::prost::alloc::string::String,
+    /// The roots that have it, in the order of search.
+    #[prost(message, repeated, tag = "5")]
+    pub places: ::prost::alloc::vec::Vec<ExplainedPlace>,
+    /// Where none has it: the labels of all roots, and names that look like it.
+    #[prost(string, repeated, tag = "6")]
+    pub searched: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "7")]
+    pub nearest: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// All of it, as people read it: several lines.
+    #[prost(string, tag = "8")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedPlace {
+    /// "pricing:1.2.0/pricing.jar".
+    #[prost(string, tag = "1")]
+    pub label: ::prost::alloc::string::String,
+    /// The entry; ends with "/" for the folder of a namespace package.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    /// Of its bytes; empty for a folder.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub digest: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "4")]
+    pub size: u64,
+    /// Of the session.
+    #[prost(bool, tag = "5")]
+    pub peer: bool,
 }
 /// Generated client implementations.
 pub mod module_service_client {
@@ -2058,6 +2880,31 @@ pub mod module_service_client {
                 .insert(GrpcMethod::new("haulier.v1.ModuleService", "DownloadPayload"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Says where a name comes from, and why, without loading anything.
+        pub async fn explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.ModuleService/Explain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.ModuleService", "Explain"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2106,6 +2953,11 @@ pub mod module_service_server {
             tonic::Response<Self::DownloadPayloadStream>,
             tonic::Status,
         >;
+        /// Says where a name comes from, and why, without loading anything.
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
     }
     /// Data streams of a session: code and large payloads. They use a second connection, so that nothing on the control
     /// stream waits behind them.
@@ -2324,6 +3176,51 @@ pub mod module_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.ModuleService/Explain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainSvc<T: ModuleService>(pub Arc<T>);
+                    impl<
+                        T: ModuleService,
+                    > tonic::server::UnaryService<super::ExplainRequest>
+                    for ExplainSvc<T> {
+                        type Response = super::ExplainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ModuleService>::explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -4499,761 +5396,6 @@ pub mod peer_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "haulier.v1.PeerService";
     impl<T> tonic::server::NamedService for PeerServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// First message of a client on the control stream.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ClientHello {
-    /// The version of this protocol; a node refuses versions that it does not speak.
-    #[prost(uint32, tag = "1")]
-    pub protocol_version: u32,
-    /// Version of Haulier and build id, for messages: "0.1.0+1a2b3c4d".
-    #[prost(string, tag = "2")]
-    pub build_id: ::prost::alloc::string::String,
-    #[prost(enumeration = "Language", tag = "3")]
-    pub language: i32,
-    /// "17.0.15", "3.11.7".
-    #[prost(string, tag = "4")]
-    pub language_version: ::prost::alloc::string::String,
-    /// What pickled or serialized code depends on: "cpython-311", "cloudpickle-3".
-    #[prost(string, repeated, tag = "5")]
-    pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    #[prost(enumeration = "DeploymentMode", tag = "6")]
-    pub mode: i32,
-    /// Resume: the token of the session, and the sequence number of the last result received.
-    #[prost(bytes = "bytes", tag = "7")]
-    pub session_token: ::prost::bytes::Bytes,
-    #[prost(uint64, tag = "8")]
-    pub last_result: u64,
-    /// Set by a node that passes tasks on; accepted from members of the cluster only.
-    #[prost(message, optional, tag = "9")]
-    pub relay: ::core::option::Option<Relay>,
-}
-/// For whom a node opens a session at another one. The tasks run as if the client had connected there.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Relay {
-    /// The node that the client is connected to.
-    #[prost(string, tag = "1")]
-    pub node: ::prost::alloc::string::String,
-    /// The client's session there, and its identity.
-    #[prost(string, tag = "2")]
-    pub session_id: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub identity: ::prost::alloc::string::String,
-}
-/// What a snapshot is made of.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SnapshotManifest {
-    /// Digests of the roots in order, concatenated.
-    #[prost(bytes = "bytes", tag = "1")]
-    pub roots: ::prost::bytes::Bytes,
-    /// One name for each root.
-    #[prost(string, repeated, tag = "2")]
-    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// First message of the node on the control stream, which holds nothing else.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Welcome {
-    #[prost(string, tag = "1")]
-    pub session_id: ::prost::alloc::string::String,
-    /// Secret; needed to resume and on data streams.
-    #[prost(bytes = "bytes", tag = "2")]
-    pub session_token: ::prost::bytes::Bytes,
-    /// The session is the old one; what was not acknowledged is sent again.
-    #[prost(bool, tag = "3")]
-    pub resumed: bool,
-    #[prost(string, tag = "4")]
-    pub node: ::prost::alloc::string::String,
-    #[prost(string, tag = "5")]
-    pub build_id: ::prost::alloc::string::String,
-    /// Submits that may be sent before more credit comes.
-    #[prost(uint32, tag = "6")]
-    pub submit_credit: u32,
-    /// Payloads above this travel on data streams, in bytes.
-    #[prost(uint32, tag = "7")]
-    pub inline_limit: u32,
-    /// Largest payload, in bytes.
-    #[prost(uint64, tag = "8")]
-    pub payload_limit: u64,
-    #[prost(bool, tag = "9")]
-    pub peer_loading: bool,
-}
-/// Where a task runs.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Target {
-    /// Only nodes that have all of these labels.
-    #[prost(map = "string, string", tag = "5")]
-    pub labels: ::std::collections::HashMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
-    #[prost(oneof = "target::Target", tags = "1, 2, 3, 4")]
-    pub target: ::core::option::Option<target::Target>,
-}
-/// Nested message and enum types in `Target`.
-pub mod target {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Target {
-        /// The least loaded node.
-        #[prost(bool, tag = "1")]
-        Any(bool),
-        /// The node of this name.
-        #[prost(string, tag = "2")]
-        Node(::prost::alloc::string::String),
-        /// Every node; the result is a list of outcomes.
-        #[prost(bool, tag = "3")]
-        All(bool),
-        /// Always the same node for the same key, as long as that node is there: the one with the highest hash of key and
-        /// name (rendezvous hashing).
-        #[prost(string, tag = "4")]
-        Key(::prost::alloc::string::String),
-    }
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Submit {
-    /// Unique in the session, chosen by the client, increasing from 1. Submits are deduplicated by it.
-    #[prost(uint64, tag = "1")]
-    pub task_id: u64,
-    #[prost(enumeration = "Language", tag = "2")]
-    pub language: i32,
-    /// The class path: units (references, resolved once, here) then a snapshot of the session (32 bytes, may be empty).
-    #[prost(string, repeated, tag = "3")]
-    pub units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    #[prost(bytes = "bytes", tag = "4")]
-    pub snapshot: ::prost::bytes::Bytes,
-    #[prost(enumeration = "LoadingPolicy", tag = "5")]
-    pub policy: i32,
-    /// The offer that must be complete before the task begins; 0: none.
-    #[prost(uint64, tag = "6")]
-    pub offer_id: u64,
-    /// What to call: "com.acme.Price", "com.acme.Price#of", "mypackage.scoring:score". Empty: the payload says it.
-    #[prost(string, tag = "7")]
-    pub entry_point: ::prost::alloc::string::String,
-    #[prost(enumeration = "Codec", tag = "8")]
-    pub codec: i32,
-    /// The arguments: a ListValue, or what the codec says. Not interpreted by the node.
-    #[prost(bytes = "bytes", tag = "9")]
-    pub payload: ::prost::bytes::Bytes,
-    /// Not 0: the payload was uploaded under this number.
-    #[prost(uint64, tag = "10")]
-    pub payload_id: u64,
-    #[prost(message, optional, tag = "11")]
-    pub target: ::core::option::Option<Target>,
-    /// Remaining time in milliseconds; 0: no deadline.
-    #[prost(uint64, tag = "12")]
-    pub deadline_ms: u64,
-    /// Names a submission for good: a second one with the same key gets the first one's result.
-    #[prost(string, tag = "13")]
-    pub idempotency_key: ::prost::alloc::string::String,
-    /// The codecs that the client reads results in, the preferred one first.
-    #[prost(enumeration = "Codec", repeated, tag = "14")]
-    pub result_codecs: ::prost::alloc::vec::Vec<i32>,
-    /// What the bytes of the payload need of the worker: "cpython-311". Checked before a byte is read.
-    #[prost(string, repeated, tag = "15")]
-    pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Run again on another node if the node that runs it is lost; otherwise the task fails with WorkerLost.
-    #[prost(bool, tag = "16")]
-    pub failover: bool,
-    /// From a relaying node only: what `snapshot` is made of.
-    #[prost(message, optional, tag = "17")]
-    pub snapshot_manifest: ::core::option::Option<SnapshotManifest>,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Cancel {
-    #[prost(uint64, tag = "1")]
-    pub task_id: u64,
-    /// Do not wait for the task's own end: kill the worker if the task runs.
-    #[prost(bool, tag = "2")]
-    pub force: bool,
-}
-/// All results up to this sequence number have arrived.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ResultAck {
-    #[prost(uint64, tag = "1")]
-    pub sequence: u64,
-}
-/// The answer to a CodeRequest that fits in the control stream.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CodeAnswer {
-    #[prost(uint64, tag = "1")]
-    pub request_id: u64,
-    /// Records of a pack, whole (see module.proto).
-    #[prost(bytes = "bytes", tag = "2")]
-    pub pack: ::prost::bytes::Bytes,
-    /// Set if the code cannot be had.
-    #[prost(message, optional, tag = "3")]
-    pub error: ::core::option::Option<Error>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ConnectRequest {
-    #[prost(message, optional, tag = "1")]
-    pub hello: ::core::option::Option<ClientHello>,
-    #[prost(message, repeated, tag = "2")]
-    pub cancels: ::prost::alloc::vec::Vec<Cancel>,
-    #[prost(message, repeated, tag = "3")]
-    pub code_answers: ::prost::alloc::vec::Vec<CodeAnswer>,
-    #[prost(message, optional, tag = "4")]
-    pub result_ack: ::core::option::Option<ResultAck>,
-    #[prost(message, repeated, tag = "5")]
-    pub submits: ::prost::alloc::vec::Vec<Submit>,
-    /// Ends the session now: its tasks are cancelled.
-    #[prost(bool, tag = "6")]
-    pub goodbye: bool,
-}
-/// What one node answered.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Outcome {
-    /// Empty: no node has had the task; the error is that of the whole submit.
-    #[prost(string, tag = "1")]
-    pub node: ::prost::alloc::string::String,
-    #[prost(enumeration = "Codec", tag = "2")]
-    pub codec: i32,
-    #[prost(bytes = "bytes", tag = "3")]
-    pub payload: ::prost::bytes::Bytes,
-    #[prost(uint64, tag = "4")]
-    pub payload_id: u64,
-    #[prost(uint64, tag = "5")]
-    pub payload_size: u64,
-    /// Set if the task failed; then there is no payload.
-    #[prost(message, optional, tag = "6")]
-    pub error: ::core::option::Option<Error>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct TaskResult {
-    #[prost(uint64, tag = "1")]
-    pub task_id: u64,
-    /// Increasing in the session; acknowledged by ResultAck.
-    #[prost(uint64, tag = "2")]
-    pub sequence: u64,
-    /// One outcome; for a broadcast one for each node.
-    #[prost(message, repeated, tag = "3")]
-    pub outcomes: ::prost::alloc::vec::Vec<Outcome>,
-}
-/// Asks the client for entries of a snapshot by digest.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CodeRequest {
-    #[prost(uint64, tag = "1")]
-    pub request_id: u64,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub snapshot: ::prost::bytes::Bytes,
-    /// 32 bytes each, concatenated. The client may add what these entries refer to.
-    #[prost(bytes = "bytes", tag = "3")]
-    pub digests: ::prost::bytes::Bytes,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ConnectResponse {
-    #[prost(message, optional, tag = "1")]
-    pub welcome: ::core::option::Option<Welcome>,
-    #[prost(message, repeated, tag = "2")]
-    pub results: ::prost::alloc::vec::Vec<TaskResult>,
-    #[prost(message, repeated, tag = "3")]
-    pub code_requests: ::prost::alloc::vec::Vec<CodeRequest>,
-    /// More submits may be sent.
-    #[prost(uint32, tag = "4")]
-    pub submit_credit: u32,
-    /// The node ends the session; the stream closes after it.
-    #[prost(message, optional, tag = "5")]
-    pub goodbye: ::core::option::Option<Error>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetTaskRequest {
-    #[prost(bytes = "bytes", tag = "1")]
-    pub session_token: ::prost::bytes::Bytes,
-    #[prost(uint64, tag = "2")]
-    pub task_id: u64,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetTaskResponse {
-    #[prost(enumeration = "TaskState", tag = "1")]
-    pub state: i32,
-}
-/// How widely the loaders of peer-loaded code are shared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum DeploymentMode {
-    Unspecified = 0,
-    /// Each task has its own loader or process.
-    Isolated = 1,
-    /// Tasks of the same session and snapshot share a loader. The default.
-    Private = 2,
-    /// All sessions whose class path has the same digest share a loader.
-    Shared = 3,
-    /// As shared, and the loader stays after the sessions have left.
-    Continuous = 4,
-}
-impl DeploymentMode {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "DEPLOYMENT_MODE_UNSPECIFIED",
-            Self::Isolated => "DEPLOYMENT_MODE_ISOLATED",
-            Self::Private => "DEPLOYMENT_MODE_PRIVATE",
-            Self::Shared => "DEPLOYMENT_MODE_SHARED",
-            Self::Continuous => "DEPLOYMENT_MODE_CONTINUOUS",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "DEPLOYMENT_MODE_UNSPECIFIED" => Some(Self::Unspecified),
-            "DEPLOYMENT_MODE_ISOLATED" => Some(Self::Isolated),
-            "DEPLOYMENT_MODE_PRIVATE" => Some(Self::Private),
-            "DEPLOYMENT_MODE_SHARED" => Some(Self::Shared),
-            "DEPLOYMENT_MODE_CONTINUOUS" => Some(Self::Continuous),
-            _ => None,
-        }
-    }
-}
-/// Who is asked first for a class, a module or a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LoadingPolicy {
-    Unspecified = 0,
-    ParentFirst = 1,
-    /// The default.
-    ChildFirst = 2,
-    /// Platform and API only.
-    SelfOnly = 3,
-}
-impl LoadingPolicy {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LOADING_POLICY_UNSPECIFIED",
-            Self::ParentFirst => "LOADING_POLICY_PARENT_FIRST",
-            Self::ChildFirst => "LOADING_POLICY_CHILD_FIRST",
-            Self::SelfOnly => "LOADING_POLICY_SELF_ONLY",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LOADING_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
-            "LOADING_POLICY_PARENT_FIRST" => Some(Self::ParentFirst),
-            "LOADING_POLICY_CHILD_FIRST" => Some(Self::ChildFirst),
-            "LOADING_POLICY_SELF_ONLY" => Some(Self::SelfOnly),
-            _ => None,
-        }
-    }
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum TaskState {
-    Unspecified = 0,
-    Queued = 1,
-    Executing = 2,
-    Completed = 3,
-    Failed = 4,
-    Canceling = 5,
-    Canceled = 6,
-}
-impl TaskState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "TASK_STATE_UNSPECIFIED",
-            Self::Queued => "TASK_STATE_QUEUED",
-            Self::Executing => "TASK_STATE_EXECUTING",
-            Self::Completed => "TASK_STATE_COMPLETED",
-            Self::Failed => "TASK_STATE_FAILED",
-            Self::Canceling => "TASK_STATE_CANCELING",
-            Self::Canceled => "TASK_STATE_CANCELED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "TASK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "TASK_STATE_QUEUED" => Some(Self::Queued),
-            "TASK_STATE_EXECUTING" => Some(Self::Executing),
-            "TASK_STATE_COMPLETED" => Some(Self::Completed),
-            "TASK_STATE_FAILED" => Some(Self::Failed),
-            "TASK_STATE_CANCELING" => Some(Self::Canceling),
-            "TASK_STATE_CANCELED" => Some(Self::Canceled),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod task_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Runs tasks.
-    #[derive(Debug, Clone)]
-    pub struct TaskServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl<T> TaskServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> TaskServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            TaskServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// The control stream of a session.
-        pub async fn connect(
-            &mut self,
-            request: impl tonic::IntoStreamingRequest<Message = super::ConnectRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::ConnectResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/haulier.v1.TaskService/Connect",
-            );
-            let mut req = request.into_streaming_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("haulier.v1.TaskService", "Connect"));
-            self.inner.streaming(req, path, codec).await
-        }
-        /// The state of a task; states are kept for 10 minutes after the end.
-        pub async fn get_task(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetTaskRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetTaskResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/haulier.v1.TaskService/GetTask",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("haulier.v1.TaskService", "GetTask"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod task_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with TaskServiceServer.
-    #[async_trait]
-    pub trait TaskService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Connect method.
-        type ConnectStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::ConnectResponse, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// The control stream of a session.
-        async fn connect(
-            &self,
-            request: tonic::Request<tonic::Streaming<super::ConnectRequest>>,
-        ) -> std::result::Result<tonic::Response<Self::ConnectStream>, tonic::Status>;
-        /// The state of a task; states are kept for 10 minutes after the end.
-        async fn get_task(
-            &self,
-            request: tonic::Request<super::GetTaskRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetTaskResponse>, tonic::Status>;
-    }
-    /// Runs tasks.
-    #[derive(Debug)]
-    pub struct TaskServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> TaskServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for TaskServiceServer<T>
-    where
-        T: TaskService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/haulier.v1.TaskService/Connect" => {
-                    #[allow(non_camel_case_types)]
-                    struct ConnectSvc<T: TaskService>(pub Arc<T>);
-                    impl<
-                        T: TaskService,
-                    > tonic::server::StreamingService<super::ConnectRequest>
-                    for ConnectSvc<T> {
-                        type Response = super::ConnectResponse;
-                        type ResponseStream = T::ConnectStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<
-                                tonic::Streaming<super::ConnectRequest>,
-                            >,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as TaskService>::connect(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ConnectSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/haulier.v1.TaskService/GetTask" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetTaskSvc<T: TaskService>(pub Arc<T>);
-                    impl<
-                        T: TaskService,
-                    > tonic::server::UnaryService<super::GetTaskRequest>
-                    for GetTaskSvc<T> {
-                        type Response = super::GetTaskResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetTaskRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as TaskService>::get_task(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetTaskSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for TaskServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "haulier.v1.TaskService";
-    impl<T> tonic::server::NamedService for TaskServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

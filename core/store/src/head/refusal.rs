@@ -2,7 +2,7 @@
 
 use haulier_model::{Digest, Error, ErrorKind, Selector, UnitName, Version};
 
-use super::{Generation, Head, State, order};
+use super::{Generation, Head, State};
 use crate::UnitState;
 
 /// How many versions a message lists.
@@ -49,6 +49,7 @@ pub(super) fn not_found(name: &UnitName, selector: &Selector, head: &Head) -> Er
     if deployed.is_empty() {
         return unknown(name);
     }
+    let order = head.order();
     deployed.sort_by(|a, b| order(b, a));
     let mut listed: Vec<&str> = deployed.iter().take(LISTED).map(|present| present.version.as_str()).collect();
     if deployed.len() > LISTED {

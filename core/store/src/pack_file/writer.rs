@@ -6,11 +6,16 @@ use std::{
     io::{self, BufWriter, Write as _},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use fail::fail_point;
 use haulier_catalogue::OperationId;
 use haulier_model::Digest;
+use haulier_pack::chunks::Chunker;
 
 use super::{Extent, Pack, footer};
 
@@ -28,6 +33,10 @@ pub(crate) struct PackWriter {
     extents: Vec<Extent>,
     /// Indices of the extents.
     digests: HashMap<Digest, usize>,
+    /// Whether a sync is under way.
+    syncing: Arc<AtomicBool>,
+    /// As of the pack that this becomes.
+    lost: Arc<AtomicBool>,
     sealed: bool,
 }
 
@@ -45,6 +54,8 @@ impl PackWriter {
             whole: 0,
             extents: Vec::new(),
             digests: HashMap::new(),
+            syncing: Arc::default(),
+            lost: Arc::default(),
             sealed: false,
         })
     }
@@ -114,6 +125,46 @@ impl PackWriter {
         Ok(())
     }
 
+    /// Ends the content that is open where it is: of its bytes those stay that are whole chunks, each as a content.
+    /// Returns how many.
+    pub(crate) fn cut_open(&mut self) -> io::Result<usize> {
+        self.file.flush()?;
+        let (mut chunker, mut block, mut at) = (Chunker::default(), vec![0; BUFFER_SIZE], self.whole);
+        while at < self.position {
+            let length = (self.position - at).min(BUFFER_SIZE as u64) as usize;
+            self.file.get_ref().read_exact_at(&mut block[..length], at)?;
+            chunker.push(&block[..length]);
+            at += length as u64;
+        }
+        let mut chunks = chunker.finish();
+        // It ends where the bytes end, not where a cut is.
+        chunks.pop();
+        for chunk in &chunks {
+            self.note(Extent::new(chunk.digest, self.whole, chunk.size.into()));
+            self.whole += u64::from(chunk.size);
+        }
+        Ok(chunks.len())
+    }
+
+    /// Gets what is written onto the disk while more arrives, where there is a thread for it. The pack must still be
+    /// synced; that fails if this did.
+    pub(crate) fn sync_behind(&mut self) -> io::Result<()> {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return Ok(()) };
+        if self.syncing.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.file.flush()?;
+        let (file, syncing, lost) = (self.file.get_ref().try_clone()?, self.syncing.clone(), self.lost.clone());
+        runtime.spawn_blocking(move || {
+            if let Err(error) = file.sync_data() {
+                tracing::error!(%error, "a part of an upload cannot be synced");
+                lost.store(true, Ordering::Release);
+            }
+            syncing.store(false, Ordering::Release);
+        });
+        Ok(())
+    }
+
     fn note(&mut self, extent: Extent) {
         self.digests.insert(extent.digest, self.extents.len());
         self.extents.push(extent);
@@ -140,7 +191,8 @@ impl PackWriter {
         fail_point!("seal::after-rename");
         self.sealed = true;
         let length = self.whole + bytes.len() as u64;
-        Ok(Some((Pack::new(path.into(), length, false), std::mem::take(&mut self.extents))))
+        let pack = Pack { lost: self.lost.clone(), ..Pack::new(path.into(), length, false) };
+        Ok(Some((pack, std::mem::take(&mut self.extents))))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, UnitReference};
-use haulier_pack::chunks::{Chunk, ChunkedEntry, LARGEST_CHUNK, MOST_CHUNKS};
+use haulier_pack::chunks::{Chunk, ChunkedEntry, Chunker, LARGEST_CHUNK, MOST_CHUNKS};
 use haulier_store::{Assembly, Store};
 
 use crate::{Fixture, assert_whole, collect, pack, request, root};
@@ -291,4 +291,75 @@ async fn a_damaged_chunk_never_spreads() {
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Now), "{error}");
     assert_eq!(send(&store, &[&next]).unwrap(), named("bd"), "it is sent again");
     assert_read(&store, &[&next]);
+}
+
+/// Bytes that are cut into several chunks.
+fn long() -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..12 << 20).map(|_| next()).collect()
+}
+
+fn chunks_of(bytes: &[u8]) -> Large {
+    let mut chunker = Chunker::default();
+    chunker.push(bytes);
+    let mut rest = bytes;
+    let chunks = chunker.finish().into_iter().map(|chunk| {
+        let (now, later) = rest.split_at(chunk.size as usize);
+        rest = later;
+        now.to_vec()
+    });
+    Large(chunks.collect())
+}
+
+#[tokio::test]
+async fn what_came_as_a_whole_is_cut_when_a_later_one_is_like_it() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let mut bytes = long();
+    let whole = store.put(&bytes).unwrap();
+    bytes[6 << 20] ^= 1;
+    let changed = chunks_of(&bytes);
+    assert_eq!(assemble(&store, &[&changed]).unwrap().missing().len(), changed.0.len(), "nothing is known of chunks");
+    store.cut_into_chunks(&[whole, Digest::of(b"absent")]).unwrap();
+    store.cut_into_chunks(&[whole]).unwrap();
+    assert_eq!(assemble(&store, &[&changed]).unwrap().missing().len(), 1, "the changed one");
+    send(&store, &[&changed]).unwrap();
+    assert_read(&store, &[&changed]);
+    assert_eq!(Digest::of(&store.read(&whole).unwrap()), whole);
+    drop(store);
+    assert_read(&fixture.open().await, &[&changed]);
+    assert_eq!(fixture.count("damaged"), 0);
+}
+
+#[tokio::test]
+async fn a_large_record_that_breaks_off_leaves_chunks() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let bytes = long();
+    let (digest, large, record) = (Digest::of(&bytes), chunks_of(&bytes), pack(&[&bytes]));
+    let mut plain = store.receive().unwrap();
+    plain.write(&record[..10 << 20]).unwrap();
+    drop(plain);
+    assert!(!store.has_chunks_of(&[digest]) && fixture.count("packs") == 0, "only who asks for it");
+
+    let mut receiver = store.receive().unwrap().keeping_chunks();
+    record[..10 << 20].chunks(100_000).for_each(|piece| receiver.write(piece).unwrap());
+    drop(receiver);
+    assert!(store.has_chunks_of(&[digest]) && !store.contains(&digest));
+    let missing: u64 = {
+        let (assembly, list) = (assemble(&store, &[&large]).unwrap(), large.list());
+        let missing: HashSet<&Digest> = assembly.missing().iter().collect();
+        let chunks = list.chunks().iter().filter(|chunk| missing.contains(&chunk.digest));
+        chunks.map(|chunk| u64::from(chunk.size)).sum()
+    };
+    assert!((2 << 20..6 << 20).contains(&missing), "{missing} bytes are missing");
+    send(&store, &[&large]).unwrap();
+    assert_read(&store, &[&large]);
+    drop(store);
+    assert_read(&fixture.open().await, &[&large]);
+    assert_eq!((fixture.count("incoming"), fixture.count("damaged")), (0, 0));
 }

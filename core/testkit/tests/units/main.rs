@@ -2,6 +2,7 @@
 //! program, because each one costs a quarter of a minute to build.
 
 mod command_line;
+mod explaining;
 mod garbage;
 mod gateway;
 mod large_files;

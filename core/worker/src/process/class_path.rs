@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use haulier_loader::{Delegation, Index, IndexOptions, IndexRoot, Place, RootEntry};
+use haulier_loader::{Delegation, Explanation, Index, IndexOptions, IndexRoot, Place, RootEntry};
 use haulier_model::{Digest, Error, ErrorKind, Language, Result, RootKind};
 use haulier_protocol::v1::{self, worker_command::Message as Command, worker_message::Message};
 
@@ -18,6 +18,9 @@ use super::{
 };
 
 /// Names that an error lists as looking like the one that was not found.
+/// Words of a message that are looked up, and names that are explained.
+const MOST_WORDS: usize = 200;
+const MOST_EXPLAINED: usize = 4;
 const NEAREST: usize = 3;
 
 /// What entries are chosen for.
@@ -182,7 +185,22 @@ impl WorkerClassPath {
         if !nearest.is_empty() {
             error = error.context("nearest", nearest);
         }
+        error = error.context("explained", self.index.explain(name).to_string());
         error
+    }
+
+    /// Where the names come from that a message speaks of, as `haulier explain` says it; empty if there is none of this
+    /// class path. For failures of linking: which of several copies was taken is what one wants to know.
+    pub fn explain_names_in(&self, message: &str) -> String {
+        let mut explained: Vec<Explanation> = Vec::new();
+        for name in names_in(message).take(MOST_WORDS) {
+            let explanation = self.index.explain(name);
+            let is_new = explained.iter().all(|known| known.name != explanation.name);
+            if is_new && !explanation.places.is_empty() && explained.len() < MOST_EXPLAINED {
+                explained.push(explanation);
+            }
+        }
+        explained.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     /// The roots that have a path, or a version of it.
@@ -307,6 +325,18 @@ fn index_root(root: v1::RootIndex) -> Result<IndexRoot> {
     };
     let entries: Result<Vec<_>> = root.entries.into_iter().map(entry).collect();
     Ok(IndexRoot { label: root.label, kind, peer: root.peer, entries: entries? })
+}
+
+/// What looks like a qualified name: "com.acme.Price" and "com/acme/Price" of "'void com.acme.Price.rate(int)'" with its
+/// last parts taken off, too.
+fn names_in(message: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '/' | '_' | '$');
+    let words = message.split(move |c| !is_part(c)).map(|word| word.trim_matches(['.', '/']));
+    // A method or field follows its class.
+    let shorter = |word: &str| word.rfind(['.', '/']);
+    words
+        .filter(move |word| shorter(word).is_some())
+        .flat_map(move |word| std::iter::once(word).chain(shorter(word).map(|end| &word[..end])))
 }
 
 /// Whether the main section of a manifest, up to the first empty line, says `Multi-Release: true`.

@@ -7,6 +7,7 @@ import io.haulier.api.RemoteCallable;
 import io.haulier.api.RemoteRunnable;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -253,6 +254,25 @@ public final class Cluster implements AutoCloseable {
     /** The sessions of this identity at the node that this client is connected to, the oldest first. */
     public CompletableFuture<List<SessionInfo>> sessions() {
         return ask(fields -> Fields.all(fields, SessionInfo::read), Question.SESSIONS);
+    }
+
+    /**
+     * Says where a class ("com.acme.Price"), a resource ("com/acme/prices.csv") or a module ("acme.price") comes from in
+     * the class path of these units: which root gives it, which others have it too, and which rule decides. Nothing is
+     * loaded.
+     *
+     * <pre>{@code
+     * System.out.println(cluster.explain("com.acme.Price", "pricing:1.2.0").join());
+     * }</pre>
+     */
+    public CompletableFuture<Explanation> explain(String name, String... units) {
+        return explainIn("", name, units);
+    }
+
+    /** As {@link #explain}, with the newest code of a session of this identity at this node after the units. */
+    public CompletableFuture<Explanation> explainIn(String sessionId, String name, String... units) {
+        Stream<String> arguments = Stream.concat(Stream.of(name, sessionId), Arrays.stream(units));
+        return ask(fields -> Explanation.read(new Fields(fields)), Question.EXPLAIN, arguments.toArray());
     }
 
     /**

@@ -27,5 +27,7 @@ enum Question {
     /** A watch, and whether its units go, too. */
     UNWATCH_STORAGE,
     /** The watched storages. */
-    WATCHED_STORAGES
+    WATCHED_STORAGES,
+    /** A name, a session or nothing, then units. */
+    EXPLAIN
 }

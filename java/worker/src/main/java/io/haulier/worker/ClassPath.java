@@ -24,4 +24,7 @@ interface ClassPath {
 
     /** The error for a class that is absent: what was searched, the nearest names, what would deploy it. */
     HaulierException notFound(String name);
+
+    /** Where the names that a message speaks of come from, in lines; empty if none of them is of this class path. */
+    String explain(String message);
 }

@@ -15,6 +15,7 @@ import java.io.StringWriter;
 final class Failures {
     private static final int OBJECT_LIMIT = 256 * 1024;
     private static final int TEXT_LIMIT = 64 * 1024;
+    private static final int CAUSES = 10;
     private static final byte[] NO_OBJECT = {};
 
     private Failures() {}
@@ -51,6 +52,11 @@ final class Failures {
             HaulierException absent = loader.classPath().notFound(missing);
             absent.context().forEach(error::context);
             error.hint(absent.hint());
+        } else if (loader != null) {
+            String explained = explained(thrown, loader);
+            if (!explained.isEmpty()) {
+                error.context("explained", explained);
+            }
         }
         byte[] object = loader == null ? NO_OBJECT : verified(thrown, loader);
         return new ErrorMessage(error.build(), object.length == 0 ? 0 : Codec.JAVA, object).encode();
@@ -61,6 +67,18 @@ final class Failures {
         boolean missing = thrown instanceof ClassNotFoundException || thrown.getClass() == NoClassDefFoundError.class;
         String name = missing ? message(thrown) : "";
         return name.isEmpty() || name.contains(" ") ? null : name.replace('/', '.');
+    }
+
+    /** For a failure to link, at any depth: which of several copies of a class was taken is what one wants to know. */
+    private static String explained(Throwable thrown, TaskClassLoader loader) {
+        Throwable cause = thrown;
+        for (int depth = 0; cause != null && depth < CAUSES; depth++) {
+            if (cause instanceof LinkageError || cause instanceof ClassNotFoundException || cause instanceof ClassCastException) {
+                return loader.classPath().explain(message(cause));
+            }
+            cause = cause.getCause();
+        }
+        return "";
     }
 
     private static byte[] verified(Throwable thrown, ClassLoader loader) {

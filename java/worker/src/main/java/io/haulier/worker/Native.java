@@ -42,6 +42,9 @@ final class Native {
     /** The error, encoded, for a class or resource that is absent. */
     static native byte[] notFound(long classPath, String name);
 
+    /** Where the names of a message come from, in lines; empty if none of them is of this class path. */
+    static native String explain(long classPath, String message);
+
     /** The exception that the core throws; called from there. */
     static HaulierException exception(byte[] error) {
         return ErrorMessage.decode(error).exception();

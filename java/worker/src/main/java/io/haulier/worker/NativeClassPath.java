@@ -47,4 +47,9 @@ final class NativeClassPath implements ClassPath {
     public HaulierException notFound(String name) {
         return ErrorMessage.decode(Native.notFound(handle, name)).exception();
     }
+
+    @Override
+    public String explain(String message) {
+        return Native.explain(handle, message);
+    }
 }

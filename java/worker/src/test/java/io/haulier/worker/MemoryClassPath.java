@@ -162,4 +162,9 @@ final class MemoryClassPath implements ClassPath {
             };
         }
     }
+
+    @Override
+    public String explain(String message) {
+        return message.contains("com.acme") ? "explained: " + message : "";
+    }
 }

@@ -1,0 +1,98 @@
+//! Where names come from: `haulier explain`, and the same words in failures of tasks.
+use std::{path::Path, process::Stdio};
+
+use haulier::{Cluster, ErrorKind, LoadingPolicy, Question};
+use haulier_testkit::{NodeOptions, TestNode, fixture};
+
+async fn node() -> (TestNode, Cluster) {
+    let node = TestNode::start(NodeOptions::default()).expect("a node");
+    let cluster = haulier::connect(node.address()).await.expect("a connection");
+    (node, cluster)
+}
+
+fn question(name: &str, units: &[&str]) -> Question {
+    Question { name: name.into(), units: units.iter().map(ToString::to_string).collect(), ..Question::default() }
+}
+
+async fn deploy(cluster: &Cluster, name: &str, source: &Path) {
+    cluster.deploy(name, "1.0.0").source(source).send().await.expect("a unit");
+}
+
+#[tokio::test]
+async fn units_shadow_each_other_in_their_order() {
+    let (_node, cluster) = node().await;
+    deploy(&cluster, "old", &fixture("pricing-1.jar")).await;
+    deploy(&cluster, "new", &fixture("pricing-2.jar")).await;
+    deploy(&cluster, "again", &fixture("pricing-1.jar")).await;
+    let explained = cluster.explain(question("acme.Price", &["old", "new:1.0.0", "again"])).await.expect("a class");
+    let labels: Vec<&str> = explained.places.iter().map(|place| place.label.as_str()).collect();
+    assert_eq!(labels, ["old:1.0.0/pricing-1.jar", "new:1.0.0/pricing-2.jar", "again:1.0.0/pricing-1.jar"]);
+    assert_eq!((explained.kind.as_str(), explained.verdict.as_str()), ("class", "from old:1.0.0/pricing-1.jar"));
+    assert_eq!(explained.places[0].digest, explained.places[2].digest);
+    assert_ne!(explained.places[0].digest, explained.places[1].digest);
+    let text = explained.to_string();
+    assert!(text.contains("shadowed: new:1.0.0/pricing-2.jar (acme/Price.class, other bytes"), "{text}");
+    assert!(text.contains("shadowed: again:1.0.0/pricing-1.jar (acme/Price.class, the same bytes"), "{text}");
+
+    let parent = Question { policy: LoadingPolicy::ParentFirst, ..question("acme.Price", &["new"]) };
+    assert!(cluster.explain(parent).await.expect("a class").rule.contains("parent-first"));
+    let java = cluster.explain(question("java.lang.String", &["new"])).await.expect("a class");
+    assert!(java.places.is_empty() && java.verdict.contains("the platform"), "{java}");
+    let absent = cluster.explain(question("acme.Prise", &["new"])).await.expect("an answer");
+    assert_eq!(absent.searched, ["new:1.0.0/pricing-2.jar"]);
+    assert!(absent.nearest.contains(&"acme.Price".to_owned()), "{absent}");
+}
+
+#[tokio::test]
+async fn modules_are_explained_too() {
+    let (_node, cluster) = node().await;
+    deploy(&cluster, "single", &fixture("acme_single.py")).await;
+    let explained = cluster.explain(question("acme_single", &["single"])).await.expect("a module");
+    assert_eq!((explained.kind.as_str(), explained.places.len()), ("module", 1), "{explained}");
+    assert_eq!(explained.places[0].path, "acme_single.py");
+}
+
+#[tokio::test]
+async fn what_is_not_there_says_so() {
+    let (_node, cluster) = node().await;
+    let kind = async |question| cluster.explain(question).await.expect_err("no such thing").kind();
+    assert_eq!(kind(question("acme.Price", &["nothing"])).await, ErrorKind::NotFound);
+    assert_eq!(kind(question("acme.Price", &[])).await, ErrorKind::InvalidArgument);
+    assert_eq!(kind(question("", &["nothing"])).await, ErrorKind::InvalidArgument);
+    let session = Question { session: "nobody".into(), ..question("acme.Price", &[]) };
+    assert_eq!(kind(session).await, ErrorKind::NotFound);
+}
+
+/// A failure to find a class carries what `explain` would say.
+#[tokio::test]
+async fn failures_say_it_in_the_same_words() {
+    let (_node, cluster) = node().await;
+    deploy(&cluster, "pricing", &fixture("pricing-1.jar")).await;
+    let error = cluster.task("pricing", "acme.Prise").call::<()>(()).await.expect_err("there is no such class");
+    let explained = cluster.explain(question("acme.Prise", &["pricing"])).await.expect("an answer").to_string();
+    assert_eq!(error.kind(), ErrorKind::CodeNotFound);
+    let said = error.contexts().iter().find(|(key, _)| key == "explained").map(|(_, text)| text.clone());
+    assert_eq!(said, Some(explained), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_command_prints_it() {
+    let (node, cluster) = node().await;
+    deploy(&cluster, "pricing", &fixture("pricing-1.jar")).await;
+    let run = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(TestNode::binary());
+        command.args(["explain"]).args(arguments).env("HAULIER_ADDRESS", node.address());
+        command.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("the binary")
+    };
+    let output = run(&["acme.Price", "--unit", "pricing"]).await;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.starts_with("class acme.Price: from pricing:1.0.0/pricing-1.jar\n  rule: the policy child-first"),
+        "{text}"
+    );
+    let output = run(&["acme.Price", "--unit", "pricing", "--output", "json"]).await;
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["places"][0]["path"], "acme/Price.class", "{json}");
+    assert_eq!(run(&["acme.Price"]).await.status.code(), Some(2));
+    assert_eq!(run(&["acme.Price", "--unit", "nothing"]).await.status.code(), Some(3));
+}

@@ -43,6 +43,7 @@ extern "system" fn Java_io_haulier_client_Native_deploy<'local>(
     version: JString<'local>,
     sources: Texts<'local>,
     replace: jboolean,
+    opaque: jboolean,
     nodes: JString<'local>,
     sha256: JString<'local>,
     dependencies: jboolean,
@@ -63,6 +64,7 @@ extern "system" fn Java_io_haulier_client_Native_deploy<'local>(
             .cluster
             .deploy(convert::text(env, &name)?, convert::text(env, &version)?)
             .replace(replace)
+            .opaque(opaque)
             .nodes(convert::text(env, &nodes)?)
             .sha256(convert::text(env, &sha256)?)
             .maven(maven)

@@ -24,6 +24,7 @@ const WATCH_STORAGE: i32 = 10;
 const UNWATCH_STORAGE: i32 = 11;
 const WATCHED_STORAGES: i32 = 12;
 const EXPLAIN: i32 = 13;
+const DOWNLOAD: i32 = 14;
 
 /// Asks the cluster.
 pub(crate) async fn ask(cluster: Cluster, question: i32, arguments: Vec<String>) -> Result<Vec<String>> {
@@ -37,6 +38,11 @@ pub(crate) async fn ask(cluster: Cluster, question: i32, arguments: Vec<String>)
             let units = given.0.collect();
             let question = Question { name, session, units, ..Question::default() };
             Ok(records::explanation(&cluster.explain(question).await?))
+        }
+        DOWNLOAD => {
+            let (reference, folder, force) = (given.text()?, given.text()?, given.parsed()?);
+            let written = cluster.download(&reference, folder, force).await?;
+            Ok(written.iter().map(|path| path.display().to_string()).collect())
         }
         WATCH_STORAGE | UNWATCH_STORAGE | WATCHED_STORAGES => ask_for_watches(cluster, question, given).await,
         _ => ask_for_units(cluster, question, given).await,

@@ -25,7 +25,7 @@ pub(crate) fn units(units: &[DeployedUnit]) -> Vec<String> {
     units.iter().flat_map(fields).collect()
 }
 
-/// The fields of a unit, of its entries and of its origins.
+/// The fields of a unit, of its entries, of its origins and of its originals.
 pub(crate) fn details(details: &UnitDetails) -> Vec<String> {
     let mut fields = units(std::slice::from_ref(&details.unit));
     fields.push(details.entries.len().to_string());
@@ -41,6 +41,10 @@ pub(crate) fn details(details: &UnitDetails) -> Vec<String> {
     fields.push(details.origins.len().to_string());
     for origin in &details.origins {
         fields.extend([origin.source.clone(), origin.sha256.clone(), origin.coordinates.clone()]);
+    }
+    fields.push(details.originals.len().to_string());
+    for original in &details.originals {
+        fields.extend([original.source.to_string(), original.digest.to_string(), original.size.to_string()]);
     }
     fields
 }

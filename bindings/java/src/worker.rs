@@ -197,6 +197,41 @@ extern "system" fn Java_io_haulier_worker_Native_labels<'local>(
 }
 
 #[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_worker_Native_pathIn<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    class_path: jlong,
+    root: jint,
+    path: JString<'local>,
+) -> JString<'local> {
+    native(env, &class, |env| {
+        let path = convert::text(env, &path)?;
+        let found = match usize::try_from(root) {
+            Ok(root) => open(class_path)?.path_in(root, &path)?,
+            Err(_) => None,
+        };
+        Ok(match found {
+            Some(found) => env.new_string(&*found)?,
+            None => JString::default(),
+        })
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_worker_Native_signatureFiles<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    class_path: jlong,
+    root: jint,
+) -> Texts<'local> {
+    native(env, &class, |env| {
+        let class_path = open(class_path)?;
+        let files = usize::try_from(root).map_or_else(|_| Vec::new(), |root| class_path.signature_files(root));
+        convert::string_array(env, files.into_iter())
+    })
+}
+
+#[unsafe(no_mangle)]
 extern "system" fn Java_io_haulier_worker_Native_notFound<'local>(
     env: EnvUnowned<'local>,
     class: JClass<'local>,

@@ -34,7 +34,7 @@ impl Deployments {
         self.cluster.session_id()
     }
 
-    #[pyo3(signature = (name, version, sources, *, replace, nodes, sha256, dependencies, include, exclude, repositories))]
+    #[pyo3(signature = (name, version, sources, *, replace, opaque, nodes, sha256, dependencies, include, exclude, repositories))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn start(
         &self,
@@ -43,6 +43,7 @@ impl Deployments {
         version: String,
         sources: Vec<PathBuf>,
         replace: bool,
+        opaque: bool,
         nodes: String,
         sha256: String,
         dependencies: bool,
@@ -51,7 +52,8 @@ impl Deployments {
         repositories: Vec<String>,
     ) -> PyResult<Deployment> {
         let maven = MavenOptions { no_dependencies: !dependencies, include, exclude, repositories };
-        let deploy = self.cluster.deploy(name, version).replace(replace).nodes(nodes).sha256(sha256).maven(maven);
+        let deploy = self.cluster.deploy(name, version).replace(replace).opaque(opaque).nodes(nodes);
+        let deploy = deploy.sha256(sha256).maven(maven);
         let deploy = sources.iter().fold(deploy, |deploy, source| deploy.source(source));
         Deployment::start(deploy, self.running.clone()).map_err(|error| errors::to_client(py, &error))
     }
@@ -81,6 +83,10 @@ impl Deployments {
 
     fn inspect<'py>(&self, py: Python<'py>, reference: &str) -> PyResult<Bound<'py, PyTuple>> {
         records::details(py, &wait(py, self.cluster.inspect(reference))?)
+    }
+
+    fn download(&self, py: Python<'_>, reference: &str, folder: PathBuf, force: bool) -> PyResult<Vec<PathBuf>> {
+        wait(py, self.cluster.download(reference, folder, force))
     }
 
     fn set_alias<'py>(&self, py: Python<'py>, name: &str, alias: &str, version: &str) -> PyResult<Bound<'py, PyTuple>> {

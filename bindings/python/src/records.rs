@@ -27,7 +27,7 @@ pub(crate) fn unit<'py>(py: Python<'py>, unit: &DeployedUnit) -> PyResult<Bound<
         .into_pyobject(py)
 }
 
-/// The fields of a unit, of its entries and of its origins.
+/// The fields of a unit, of its entries, of its origins and of its originals.
 pub(crate) fn details<'py>(py: Python<'py>, details: &UnitDetails) -> PyResult<Bound<'py, PyTuple>> {
     let entries = PyList::empty(py);
     for entry in &details.entries {
@@ -37,7 +37,11 @@ pub(crate) fn details<'py>(py: Python<'py>, details: &UnitDetails) -> PyResult<B
     for origin in &details.origins {
         origins.append((&origin.source, &origin.sha256, &origin.coordinates))?;
     }
-    (unit(py, &details.unit)?, entries, origins).into_pyobject(py)
+    let originals = PyList::empty(py);
+    for original in &details.originals {
+        originals.append((original.source, original.digest.to_string(), original.size))?;
+    }
+    (unit(py, &details.unit)?, entries, origins, originals).into_pyobject(py)
 }
 
 /// The fields of `haulier.Explanation`, in their order.

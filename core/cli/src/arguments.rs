@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 pub(crate) use self::{
     node::{Drain, Durability, Node, NodeAction, NodeArguments, Profile},
     units::{
-        Alias, Deploy, Explain, Gc, Inspect, Language, ListDeployments, Maven, Policy, Promote, Sessions, Undeploy,
-        Wait, Watch, WatchAdd, WatchList, WatchRemove,
+        Alias, Deploy, Download, Explain, Gc, Inspect, Language, ListDeployments, Maven, Policy, Promote, Sessions,
+        Undeploy, Wait, Watch, WatchAdd, WatchList, WatchRemove,
     },
 };
 
@@ -60,6 +60,8 @@ pub(crate) enum ClientCommand {
     Inspect(Inspect),
     /// Say where a class, a resource or a module comes from, which others shadow it, and why.
     Explain(Explain),
+    /// Write what was deployed as a unit back into files.
+    Download(Download),
     /// Run a task of a unit and print what it returns.
     Run(Run),
     /// List the nodes of the cluster.
@@ -164,6 +166,7 @@ impl ClientCommand {
             | Self::ListDeployments(ListDeployments { connection, .. })
             | Self::Inspect(Inspect { connection, .. })
             | Self::Explain(Explain { connection, .. })
+            | Self::Download(Download { connection, .. })
             | Self::Run(Run { connection, .. })
             | Self::Drain(Drain { connection, .. })
             | Self::Alias(Alias { connection, .. })
@@ -206,6 +209,9 @@ mod tests {
             "haulier ls",
             "haulier deploy text org.apache.commons:commons-text:1.12.0 --exclude org.slf4j:* --no-deps --on-node",
             "haulier deploy pricing https://host/pricing.jar --sha256 00",
+            "haulier deploy pricing signed.jar --opaque",
+            "haulier download pricing:1.2.0",
+            "haulier download pricing --into libs --force --output json",
             "haulier alias pricing",
             "haulier alias pricing stable",
             "haulier alias pricing stable 1.2.0",
@@ -245,6 +251,7 @@ mod tests {
             "haulier completions tcsh",
             "haulier watch",
             "haulier deploy pricing",
+            "haulier download",
             "haulier run pricing",
             "haulier run a b --timeout 0",
             "haulier run a b --broadcast --node n1",

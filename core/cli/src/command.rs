@@ -1,6 +1,7 @@
 //! Commands that talk to a cluster.
 
 mod deploy;
+mod download;
 mod explain;
 mod nodes;
 mod run;
@@ -67,6 +68,7 @@ async fn perform(cluster: &Cluster, command: run::Ready) -> Result<(), Failure> 
             ClientCommand::Watch(watch) => watches::watch(cluster, watch).await?,
             ClientCommand::Inspect(arguments) => units::inspect(cluster, arguments).await?,
             ClientCommand::Explain(arguments) => explain::explain(cluster, arguments).await?,
+            ClientCommand::Download(arguments) => download::download(cluster, arguments).await?,
             ClientCommand::Nodes(arguments) => nodes::list(cluster, arguments.connection.output).await?,
             ClientCommand::Drain(arguments) => nodes::drain(cluster, arguments).await?,
             ClientCommand::Run(arguments) => return run::run(cluster, arguments, Vec::new()).await,

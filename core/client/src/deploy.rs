@@ -11,6 +11,7 @@ use std::{
 };
 
 use haulier_model::{Error, ErrorKind, Result};
+use haulier_pack::ReadOptions;
 use haulier_protocol::v1;
 use tokio::sync::watch;
 
@@ -76,6 +77,7 @@ pub struct Deploy {
     version: String,
     sources: Vec<Source>,
     replace: bool,
+    opaque: bool,
     nodes: String,
     sha256: String,
     maven: MavenOptions,
@@ -107,6 +109,7 @@ impl Cluster {
             version: version.into(),
             sources: Vec::new(),
             replace: false,
+            opaque: false,
             nodes: String::new(),
             sha256: String::new(),
             maven: MavenOptions::default(),
@@ -155,6 +158,14 @@ impl Deploy {
         self
     }
 
+    /// Keeps the exact bytes of each archive besides its entries, so that [`Cluster::download`] gives them back. Default:
+    /// only of archives that are signed, or that have more in them than entries (a script in front, comments). Folders and
+    /// Python files have no such bytes and are refused.
+    pub fn opaque(mut self, opaque: bool) -> Self {
+        self.opaque = opaque;
+        self
+    }
+
     /// Which nodes must have the unit before [`Deploy::send`] returns: "one", "majority", "all", or names of nodes with
     /// commas between them. Default: the majority. Nodes that are lost are not waited for, and no node for more than 10
     /// seconds: it fetches the unit when a task needs it.
@@ -199,7 +210,12 @@ impl Deploy {
         (self.progress)(DeployProgress::Reading);
         let sources = self.sources;
         let known = self.cluster.known_digests();
-        let content = runtime::run_blocking(move || Content::read(&sources, &known)).await?;
+        let opaque = self.opaque;
+        let read = move || {
+            let options = ReadOptions { known: Some(&known), opaque, ..ReadOptions::default() };
+            Content::read(&sources, &options)
+        };
+        let content = runtime::run_blocking(read).await?;
         let start = v1::DeployStart {
             name: self.name,
             replace: self.replace,

@@ -22,6 +22,7 @@ mod cluster;
 mod code;
 mod deploy;
 mod direct;
+mod download;
 mod explain;
 mod nodes;
 mod options;
@@ -51,7 +52,7 @@ pub use options::{ConnectOptions, DEFAULT_PORT};
 pub use sessions::{Promotion, SessionInfo};
 pub use submission::{CodeReference, Completion, NodeOutcome, Output, Submission, Target, TaskId};
 pub use task::{Map, Task, TaskHandle, Units};
-pub use units::{CollectedGarbage, DeployedUnit, UnitDetails, UnitEntry, UnitState};
+pub use units::{CollectedGarbage, DeployedUnit, UnitDetails, UnitEntry, UnitOriginal, UnitState};
 pub use watches::{StorageWatch, WatchProblem};
 
 /// Connects to the node at `address` (`host:port`, or `host` for port 7440), without token and TLS; see

@@ -50,7 +50,7 @@ pub struct DeployedUnit {
     pub digest: Digest,
     /// Where it is in its life.
     pub state: UnitState,
-    /// Bytes of all entries, uncompressed.
+    /// Bytes of all entries, uncompressed, and of the archives that are kept as they were.
     pub size: u64,
     /// Number of entries.
     pub entries: u32,
@@ -97,6 +97,18 @@ pub struct UnitEntry {
     pub source: usize,
 }
 
+/// An archive that is kept as it was, besides its files: its source is opaque.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnitOriginal {
+    /// The index of its source in [`DeployedUnit::sources`].
+    pub source: usize,
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
 /// What a collection freed, or would free.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -124,6 +136,8 @@ pub struct UnitDetails {
     pub entries: Vec<UnitEntry>,
     /// Where its sources came from, one for each; empty if that was not said.
     pub origins: Vec<UnitOrigin>,
+    /// The archives that are kept as they were: [`Cluster::download`] gives back the bytes that they had.
+    pub originals: Vec<UnitOriginal>,
 }
 
 impl Cluster {
@@ -230,16 +244,19 @@ impl Cluster {
             let refused = |status: tonic::Status| line.route.refused(&status, &operation);
             let request = line.route.request(v1::GetUnitRequest { reference });
             let mut pages = client(&line).get_unit(request).await.map_err(refused)?.into_inner();
-            let (mut found, mut entries, mut origins) = (None, Vec::new(), Vec::new());
+            let (mut found, mut entries, mut origins, mut originals) = (None, Vec::new(), Vec::new(), Vec::new());
             while let Some(page) = pages.message().await.map_err(refused)? {
                 found = page.unit.or(found);
                 origins.extend(page.origins.into_iter().map(UnitOrigin::from));
+                for original in page.originals {
+                    originals.push(UnitOriginal::try_from(original)?);
+                }
                 for entry in page.entries {
                     entries.push(UnitEntry::try_from(entry)?);
                 }
             }
             let missing = || Error::internal(&operation, "the node sent no unit");
-            Ok(UnitDetails { unit: found.ok_or_else(missing)?.try_into()?, entries, origins })
+            Ok(UnitDetails { unit: found.ok_or_else(missing)?.try_into()?, entries, origins, originals })
         })
         .await
     }
@@ -284,6 +301,14 @@ impl TryFrom<v1::Unit> for DeployedUnit {
 impl From<v1::UnitOrigin> for UnitOrigin {
     fn from(v1::UnitOrigin { source, sha256, coordinates }: v1::UnitOrigin) -> Self {
         Self { source, sha256, coordinates }
+    }
+}
+
+impl TryFrom<v1::UnitOriginal> for UnitOriginal {
+    type Error = Error;
+
+    fn try_from(original: v1::UnitOriginal) -> Result<Self> {
+        Ok(Self { source: original.root as usize, digest: Digest::from_slice(&original.digest)?, size: original.size })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Manifests: the canonical form of code, whose hash is its identity.
 //!
 //! A [`Root`] is a jar, a folder or a Python source tree: its entries in order, with path, digest, size and executable
-//! bit. Times, owners and the name of the root are left out. A [`Manifest`] is the ordered list of the digests of roots.
+//! bit. Times, owners and the name of the root are left out. A root of an archive whose exact bytes are kept names those
+//! bytes, too: its [`Original`]. A [`Manifest`] is the ordered list of the digests of roots.
 //! A unit and a snapshot of a session are both manifests, so promoting one to the other changes nothing.
 
 use std::{collections::HashSet, fmt};
@@ -9,6 +10,8 @@ use std::{collections::HashSet, fmt};
 use crate::{Digest, Error, ErrorKind};
 
 const ROOT_MAGIC: &[u8] = b"haulier root 1\n";
+/// A root with an original. Roots without one keep the first form, and with it their digests.
+const ROOT_WITH_ORIGINAL_MAGIC: &[u8] = b"haulier root 2\n";
 const MANIFEST_MAGIC: &[u8] = b"haulier manifest 1\n";
 
 /// A path inside a root: relative, with `/`, without `.`, `..`, backslash, NUL, drive letter or empty part.
@@ -93,26 +96,47 @@ impl RootKind {
     }
 }
 
+/// The archive that a root was read from, byte for byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Original {
+    /// The most bytes of an original: 2 GiB, as of any one content.
+    pub const MAX_SIZE: u64 = 2 << 30;
+}
+
 /// A jar, a folder or a Python source tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
     /// Which loader it is for.
     pub kind: RootKind,
+    /// The archive as it was, if it is kept: then the root is opaque. Nothing is ever loaded from it.
+    pub original: Option<Original>,
     /// The files in order: of the archive, or sorted by path for a folder.
     pub entries: Vec<Entry>,
 }
 
 impl Root {
-    /// The canonical bytes, whose hash is the digest: magic, kind, count, then for each entry digest, size (8 bytes,
-    /// little endian), flags (1 = executable), length of the path (2 bytes, little endian), path.
+    /// The canonical bytes, whose hash is the digest: magic, kind, digest and size of the original if there is one
+    /// (which is another magic), count, then for each entry digest, size (8 bytes, little endian), flags (1 =
+    /// executable), length of the path (2 bytes, little endian), path.
     pub fn encode(&self) -> Vec<u8> {
         let paths: usize = self.entries.iter().map(|entry| entry.path.as_str().len()).sum();
-        let mut out = Vec::with_capacity(ROOT_MAGIC.len() + 5 + self.entries.len() * 43 + paths);
-        out.extend_from_slice(ROOT_MAGIC);
+        let mut out = Vec::with_capacity(ROOT_MAGIC.len() + 45 + self.entries.len() * 43 + paths);
+        out.extend_from_slice(if self.original.is_some() { ROOT_WITH_ORIGINAL_MAGIC } else { ROOT_MAGIC });
         out.push(match self.kind {
             RootKind::Jvm => 1,
             RootKind::Python => 2,
         });
+        if let Some(original) = &self.original {
+            out.extend_from_slice(original.digest.as_bytes());
+            out.extend_from_slice(&original.size.to_le_bytes());
+        }
         out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
         for entry in &self.entries {
             out.extend_from_slice(entry.digest.as_bytes());
@@ -128,12 +152,14 @@ impl Root {
     /// some file systems cannot hold both.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader(bytes);
-        reader.magic(ROOT_MAGIC, "root")?;
+        let has_original = bytes.starts_with(ROOT_WITH_ORIGINAL_MAGIC);
+        reader.magic(if has_original { ROOT_WITH_ORIGINAL_MAGIC } else { ROOT_MAGIC }, "root")?;
         let kind = match reader.array::<1>()? {
             [1] => RootKind::Jvm,
             [2] => RootKind::Python,
             [other] => return Err(corrupt(&format!("unknown kind {other}"))),
         };
+        let original = if has_original { Some(reader.original()?) } else { None };
         let count = u32::from_le_bytes(reader.array()?) as usize;
         let mut entries = Vec::with_capacity(count.min(bytes.len() / 43));
         for _ in 0..count {
@@ -151,7 +177,7 @@ impl Root {
         if !reader.0.is_empty() {
             return Err(corrupt("bytes after the end"));
         }
-        let root = Self { kind, entries };
+        let root = Self { kind, original, entries };
         root.check()?;
         Ok(root)
     }
@@ -176,9 +202,16 @@ impl Root {
         Digest::of(&self.encode())
     }
 
-    /// Bytes of all entries, uncompressed.
+    /// Everything that must be there for the root to be whole, with the size of each: its entries in order, then its
+    /// original. The same content may come several times. Whoever sends, holds, leases or collects a root asks this.
+    pub fn contents(&self) -> impl Iterator<Item = (Digest, u64)> {
+        let entries = self.entries.iter().map(|entry| (entry.digest, entry.size));
+        entries.chain(self.original.map(|original| (original.digest, original.size)))
+    }
+
+    /// Bytes of all entries, uncompressed, and of the original.
     pub fn size(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.size).sum()
+        self.contents().fold(0, |sum, (_, size)| sum.saturating_add(size))
     }
 }
 
@@ -226,6 +259,16 @@ impl<'a> Reader<'a> {
         Ok(self.take(N)?.try_into().expect("take gives N bytes"))
     }
 
+    fn original(&mut self) -> Result<Original, Error> {
+        let original = Original { digest: Digest::from_bytes(self.array()?), size: u64::from_le_bytes(self.array()?) };
+        if original.size > Original::MAX_SIZE {
+            return Err(corrupt(&format!("its original has {} bytes, more than allowed", original.size))
+                .context("allowed", Original::MAX_SIZE.to_string())
+                .hint("leave data out of the archive"));
+        }
+        Ok(original)
+    }
+
     fn magic(&mut self, magic: &[u8], what: &str) -> Result<(), Error> {
         if self.take(magic.len())? == magic { Ok(()) } else { Err(corrupt(&format!("these bytes are no {what}"))) }
     }
@@ -246,7 +289,7 @@ mod tests {
             size: path.len() as u64,
             executable: path.ends_with(".sh"),
         };
-        Root { kind: RootKind::Jvm, entries: paths.iter().map(entry).collect() }
+        Root { kind: RootKind::Jvm, original: None, entries: paths.iter().map(entry).collect() }
     }
 
     #[test]
@@ -262,7 +305,28 @@ mod tests {
 
     // Computed by hand in Python, with struct and hashlib.
     const GOLDEN_ROOT: &str = "5ca109e81f4fd33064e26da3a72807f0ce05f0444865e1ea02edae52bdefe1ae";
+    const GOLDEN_OPAQUE: &str = "569f6fc3960f38a8d8daf7bc642357774bee86fba3709979fc8fc85af447db65";
     const GOLDEN_MANIFEST: &str = "2a25fc5b155d2987b7c18370538b1c0c72af6a6bb17bedb822354e40b0ee561b";
+
+    #[test]
+    fn an_original_is_part_of_the_identity_and_of_what_must_be_there() {
+        let plain = root(&["a/B.class", "run.sh"]);
+        let original = Original { digest: Digest::of(b"the jar"), size: 7 };
+        let opaque = Root { original: Some(original), ..plain.clone() };
+        assert_eq!(Root::decode(&opaque.encode()).unwrap(), opaque);
+        assert_eq!(opaque.digest().hex(), GOLDEN_OPAQUE);
+        assert_eq!(opaque.size(), plain.size() + 7);
+        assert_eq!(opaque.contents().last(), Some((original.digest, 7)));
+        assert_eq!(opaque.contents().count(), 3);
+        let bytes = opaque.encode();
+        for end in 0..bytes.len() {
+            assert!(Root::decode(&bytes[..end]).is_err());
+        }
+        for size in [Original::MAX_SIZE + 1, u64::MAX] {
+            let huge = Root { original: Some(Original { size, ..original }), ..plain.clone() };
+            assert!(Root::decode(&huge.encode()).unwrap_err().message().contains("more than allowed"));
+        }
+    }
 
     #[test]
     fn order_is_identity() {

@@ -51,9 +51,9 @@ impl ResolvedClassPath {
 
     /// Everything that its tasks may load.
     pub(crate) fn contents(&self) -> impl Iterator<Item = Digest> {
-        self.roots.iter().flat_map(|root| {
-            std::iter::once(root.root.digest()).chain(root.root.entries.iter().map(|entry| entry.digest))
-        })
+        self.roots
+            .iter()
+            .flat_map(|root| std::iter::once(root.root.digest()).chain(root.root.contents().map(|(digest, _)| digest)))
     }
 
     fn snapshot(&self) -> Option<Digest> {

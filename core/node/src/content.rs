@@ -8,7 +8,8 @@ mod flights;
 
 use std::{collections::HashSet, time::Duration};
 
-use futures_util::Stream;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use haulier_model::{Digest, Error, ErrorKind, Result, Retry};
 use haulier_protocol::{
     status,
@@ -44,19 +45,28 @@ pub(crate) struct Holder {
     pub(crate) authorization: Option<MetadataValue<Ascii>>,
 }
 
-/// Gives those of `digests` that are here, in their order. What is sent is read by a thread of its own and kept from
-/// being collected until the stream ends or is dropped.
+/// Gives those of `digests` that are here to another node, in their order.
 pub(crate) fn send(
     store: &Store,
     digests: Vec<Digest>,
 ) -> impl Stream<Item = Result<v1::FetchContentResponse, Status>> + Send + use<> {
+    let response = |data| v1::FetchContentResponse { chunk: Some(v1::PackChunk { data }) };
+    packed(store, digests, DEAF).map(move |chunk| chunk.map(response))
+}
+
+/// A pack of those of `digests` that are here, in their order. What is sent is read by a thread of its own and kept from
+/// being collected until the stream ends or is dropped, or until nobody has taken anything for as long as `deaf`.
+pub(crate) fn packed(
+    store: &Store,
+    digests: Vec<Digest>,
+    deaf: Duration,
+) -> impl Stream<Item = Result<Bytes, Status>> + Send + use<> {
     let (sender, receiver) = mpsc::channel(BUFFERED);
     let store = store.clone();
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
         for chunk in store.pack(digests) {
-            let chunk = chunk.map(|data| v1::FetchContentResponse { chunk: Some(v1::PackChunk { data }) });
-            let sent = runtime.block_on(timeout(DEAF, sender.send(chunk.map_err(|error| status::from_error(&error)))));
+            let sent = runtime.block_on(timeout(deaf, sender.send(chunk.map_err(|error| status::from_error(&error)))));
             if !matches!(sent, Ok(Ok(()))) {
                 return;
             }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Retry, UnitId, UnitName, UnitReference, Version};
-use haulier_pack::{Limits, PackedRoot, PackedRoots};
+use haulier_pack::{PackedRoot, PackedRoots, ReadOptions};
 use haulier_store::{Lease, PublishRequest, Store, UnitRecord};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ pub(crate) struct Order {
     /// Which nodes must have it: "one", "majority" (also if empty), "all", or names with commas between them.
     pub(crate) nodes: String,
     pub(crate) deployed_by: String,
+    /// Keep the exact bytes of archives, where this node reads them.
+    pub(crate) opaque: bool,
     /// Where the roots came from.
     pub(crate) origins: Vec<Origin>,
 }
@@ -59,6 +61,7 @@ impl Order {
             replaces_only_its_own: false,
             nodes: String::new(),
             deployed_by: deployed_by.to_owned(),
+            opaque: false,
             origins: Vec::new(),
         })
     }
@@ -119,8 +122,8 @@ impl NodeCore {
         files: Vec<(PathBuf, Option<Origin>)>,
         mut order: Order,
     ) -> Result<UnitRecord> {
-        let (store, operation) = (self.store.clone(), order.operation());
-        let stored = tokio::task::spawn_blocking(move || take(&store, &files));
+        let (store, operation, opaque) = (self.store.clone(), order.operation(), order.opaque);
+        let stored = tokio::task::spawn_blocking(move || take(&store, &files, opaque));
         let stored = stored.await.map_err(|error| Error::internal("deploy", error.to_string()))?;
         let Taken { lease, roots, origins } = stored.map_err(|error| error.in_operation(operation))?;
         if order.version.is_none() {
@@ -295,12 +298,12 @@ struct Taken {
 }
 
 /// Reads sources into the store, as if they had been sent. Blocks.
-fn take(store: &Store, files: &[(PathBuf, Option<Origin>)]) -> Result<Taken> {
-    let limits = Limits::default();
+fn take(store: &Store, files: &[(PathBuf, Option<Origin>)], opaque: bool) -> Result<Taken> {
+    let options = ReadOptions { opaque, ..ReadOptions::default() };
     let (mut roots, mut origins) = (Vec::new(), Vec::new());
     for (path, origin) in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let read = PackedRoot::read_source(path, &limits).map_err(|error| error.context("source", name))?;
+        let read = PackedRoot::read_source_as(path, &options).map_err(|error| error.context("source", name))?;
         origins.extend(read.iter().map(|_| origin.clone().unwrap_or_default()));
         roots.extend(read);
     }
@@ -312,10 +315,10 @@ fn take(store: &Store, files: &[(PathBuf, Option<Origin>)]) -> Result<Taken> {
     Ok(Taken { lease, roots, origins })
 }
 
-/// Puts roots and their entries into the store, as if they had been sent; they stay while the lease lives. Blocks.
+/// Puts roots and their contents into the store, as if they had been sent; they stay while the lease lives. Blocks.
 pub(crate) fn put_roots(store: &Store, roots: &PackedRoots) -> Result<Lease> {
-    let entries = roots.roots.iter().flat_map(|root| root.root.entries.iter().map(|entry| entry.digest));
-    let digests: Vec<Digest> = roots.manifest.roots.iter().copied().chain(entries).collect();
+    let contents = roots.roots.iter().flat_map(|root| root.root.contents()).map(|(digest, _)| digest);
+    let digests: Vec<Digest> = roots.manifest.roots.iter().copied().chain(contents).collect();
     let lease = store.lease(digests.iter().copied());
     let mut receiver = store.receive()?;
     roots.pack(&store.missing(digests.into_iter()), &mut |chunk| receiver.write(&chunk))?;

@@ -1,10 +1,11 @@
 //! Units over the protocol: deploy, undeploy, list, inspect, alias, promote.
 
+mod downloading;
 mod receiving;
 
 use std::{sync::Arc, time::Duration};
 
-use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, UnitReference, Version};
+use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Version};
 use haulier_protocol::{
     status,
     v1::{self, deploy_request, deploy_response, deployment_service_server::DeploymentService},
@@ -35,6 +36,7 @@ impl DeploymentService for Deployments {
     type GetUnitStream = Messages<v1::GetUnitResponse>;
     type ListUnitsStream = Messages<v1::ListUnitsResponse>;
     type DeployFromStream = Messages<v1::DeployFromResponse>;
+    type DownloadStream = Messages<v1::DownloadResponse>;
 
     async fn deploy(
         &self,
@@ -79,10 +81,8 @@ impl DeploymentService for Deployments {
         self.0.identify(request.metadata())?;
         let reference = request.into_inner().reference;
         let read = async {
-            let record = self.0.store.resolve(&reference.parse::<UnitReference>()?).await?;
-            self.0.hold_unit(&record).await?;
-            let roots = self.0.store.roots(&self.0.store.manifest(&record.digest)?)?;
-            Ok::<_, Error>((record, roots))
+            let (record, manifest) = self.0.held_unit(&reference).await?;
+            Ok::<_, Error>((record, self.0.store.roots(&manifest)?))
         };
         let (record, roots) = read.await.map_err(|error| status::from_error(&error))?;
         let entries: Vec<v1::UnitEntry> = roots
@@ -109,7 +109,15 @@ impl DeploymentService for Deployments {
         pages[0].origins = origins
             .map(|Origin { source, sha256, coordinates }| v1::UnitOrigin { source, sha256, coordinates })
             .collect();
+        pages[0].originals = downloading::originals(&roots);
         Ok(Response::new(Box::pin(tokio_stream::iter(pages.into_iter().map(Ok)))))
+    }
+
+    async fn download(&self, request: Request<v1::DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        self.0.identify(request.metadata())?;
+        let request = request.into_inner();
+        let pack = answered(downloading::pack(&self.0, &request.reference, request.root as usize).await)?;
+        Ok(Response::new(pack))
     }
 
     async fn deploy_from(

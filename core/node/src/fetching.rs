@@ -69,6 +69,7 @@ async fn deploy(
     let mut order = Order::parse(&request.name, &request.version, deployed_by)?;
     order.replace = request.replace;
     order.nodes = request.nodes;
+    order.opaque = request.opaque;
     let operation = order.operation();
     let in_operation = |error: Error| error.in_operation(operation.clone());
     node.check_nodes(&order.nodes).map_err(in_operation)?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use haulier_catalogue::{Catalogue, Changes, Event};
-use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, UnitName};
+use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Root, UnitName};
 use haulier_protocol::v1;
 use haulier_store::{UnitRecord, UnitState};
 use tokio::sync::Semaphore;
@@ -94,8 +94,7 @@ impl NodeCore {
         let roots = tokio::task::spawn_blocking(move || store.roots(&of))
             .await
             .map_err(|error| Error::internal("take code", error.to_string()))??;
-        let entries = roots.iter().flat_map(|root| root.entries.iter().map(|entry| entry.digest));
-        let missing = self.store.missing(entries);
+        let missing = self.store.missing(roots.iter().flat_map(Root::contents).map(|(digest, _)| digest));
         if !missing.is_empty() {
             // What nobody has is asked of the client when a task needs it.
             let nearest = as_holders(&peers[..peers.len().min(1)]);

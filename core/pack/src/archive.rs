@@ -6,13 +6,14 @@
 mod directory;
 mod extract;
 mod hash;
+mod original;
 
 use std::{
     fs::File,
     sync::{Mutex, PoisonError},
 };
 
-use haulier_model::{Digest, Entry, EntryPath, Result};
+use haulier_model::{Digest, Entry, EntryPath, Original, Result};
 
 use crate::{
     DenyList, KnownDigests,
@@ -38,6 +39,8 @@ pub(crate) struct Opened {
     pub(crate) entries: Vec<Entry>,
     pub(crate) archive: Archive,
     pub(crate) skipped: Vec<String>,
+    /// Whether its entries alone would not be the same archive to whoever looks at all of it; see [`original`].
+    pub(crate) is_more_than_entries: bool,
 }
 
 /// An open archive. It is read by position, never mapped: a build that truncates it gives errors, not signals.
@@ -57,6 +60,7 @@ impl Archive {
             entries: Vec::new(),
             archive: Self { file, members: Vec::new(), spare: Mutex::default() },
             skipped: Vec::new(),
+            is_more_than_entries: directory.has_other_bytes(&members),
         };
         let mut paths = PathSet::default();
         for (header, member) in directory.headers.iter().zip(members) {
@@ -84,7 +88,18 @@ impl Archive {
         for (entry, digest) in opened.entries.iter_mut().zip(digests) {
             entry.digest = digest;
         }
+        opened.is_more_than_entries |= original::is_signed(&opened.entries);
         Ok(opened)
+    }
+
+    /// Reads the file as it is, and says what it is from now on.
+    pub(crate) fn original(&self, name: &str, budget: &mut Budget<'_>) -> Result<Original> {
+        original::read(&self.file, name, budget)
+    }
+
+    /// Gives the bytes of the file as they are; an error if they are fewer than `size`.
+    pub(crate) fn copy_original(&self, size: u64, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        original::copy(&self.file, size, sink)
     }
 
     /// Gives the bytes of an entry in parts; an error if they are not what the directory said when it was read.

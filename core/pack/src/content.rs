@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use haulier_model::{Digest, Entry, Hasher, Result};
+use haulier_model::{Digest, Entry, Hasher, Original, Result};
 use memmap2::Mmap;
 
 use crate::{archive::Archive, refusal};
@@ -38,30 +38,46 @@ impl Content {
 
     pub(crate) fn copy_to(&self, index: usize, entry: &Entry, out: &mut dyn Write) -> Result<()> {
         let path = entry.path.as_str();
-        let mut hasher = Hasher::default();
-        let mut unwritten = None;
-        let mut sink = |bytes: &[u8]| {
-            hasher.update(bytes);
-            out.write_all(bytes).map_err(|error| {
-                let error = refusal::io(Path::new("the output"), error);
-                unwritten = Some(error.clone());
-                error
-            })
-        };
-        let read = match self {
-            Self::Copy(copy) => return sink(copy.bytes(index, entry)),
-            Self::Archive(archive) => archive.extract(index, &mut sink),
-            Self::Files(files) => open(&files[index])
-                .and_then(|(file, _)| read_file(file, &files[index], entry.size, &mut vec![0; BLOCK_SIZE], &mut sink))
-                .map(|_| ()),
-        };
-        match (unwritten, read) {
-            (Some(error), _) => return Err(error),
-            (None, Err(error)) => return Err(refusal::gone(path, error.message())),
-            (None, Ok(())) => {}
+        match self {
+            Self::Copy(copy) => out.write_all(copy.bytes(index, entry)).map_err(unwritten),
+            Self::Archive(archive) => verified(path, entry.digest, out, |sink| archive.extract(index, sink)),
+            Self::Files(files) => verified(path, entry.digest, out, |sink| {
+                let (file, _) = open(&files[index])?;
+                read_file(file, &files[index], entry.size, &mut vec![0; BLOCK_SIZE], sink).map(|_| ())
+            }),
         }
-        verify(path, entry.digest, hasher)
     }
+
+    /// Gives the bytes of the archive as it was.
+    pub(crate) fn copy_original(&self, name: &str, original: &Original, out: &mut dyn Write) -> Result<()> {
+        let Self::Archive(archive) = self else {
+            return Err(refusal::refused("only an archive has bytes of its own"));
+        };
+        verified(name, original.digest, out, |sink| archive.copy_original(original.size, sink))
+    }
+}
+
+/// Writes what `read` gives, which must have the digest.
+fn verified(
+    path: &str,
+    expected: Digest,
+    out: &mut dyn Write,
+    read: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+) -> Result<()> {
+    let (mut hasher, mut failure) = (Hasher::default(), None);
+    let read = read(&mut |bytes| {
+        hasher.update(bytes);
+        out.write_all(bytes).map_err(|error| failure.insert(unwritten(error)).clone())
+    });
+    match (failure, read) {
+        (Some(error), _) => Err(error),
+        (None, Err(error)) => Err(refusal::gone(path, error.message())),
+        (None, Ok(())) => verify(path, expected, hasher),
+    }
+}
+
+fn unwritten(error: std::io::Error) -> haulier_model::Error {
+    refusal::io(Path::new("the output"), error)
 }
 
 fn verify(path: &str, expected: Digest, hasher: Hasher) -> Result<()> {

@@ -3,6 +3,7 @@
 //! - [`PackedRoot`] reads a source of a unit, an element of a class path, or an import root of Python.
 //! - [`PackedRoots`] holds several in order, finds their bytes by digest, and packs them.
 //! - [`class_file`] says which classes a class file names; [`closure`] follows such names through roots.
+//! - [`CanonicalArchive`] makes an archive of entries.
 //! - [`chunks`] cuts large entries, so that a changed one sends little.
 //! - [`stream`] turns content into the records that travel, and back.
 //!
@@ -20,6 +21,7 @@
 
 mod archive;
 mod artifact;
+mod canonical;
 pub mod chunks;
 pub mod class_file;
 pub mod closure;
@@ -37,8 +39,10 @@ mod refusal;
 mod source;
 pub mod stream;
 
+pub use canonical::CanonicalArchive;
 pub use deny::DenyList;
 pub use known::KnownDigests;
 pub use limits::Limits;
 pub use packed_root::PackedRoot;
 pub use packed_roots::{PackedRoots, size_of_chunks};
+pub use source::ReadOptions;

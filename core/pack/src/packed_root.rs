@@ -10,7 +10,7 @@ use std::{
 use haulier_model::{Digest, Result, Root};
 
 use crate::{
-    DenyList, KnownDigests, Limits,
+    DenyList, Limits, ReadOptions,
     content::Content,
     refusal::{self, InOperation},
     source,
@@ -46,12 +46,13 @@ impl PackedRoot {
     /// Errors: `NotFound` and `PermissionDenied` for the file itself, `InvalidArgument` with the reason,
     /// `ResourceExhausted` beyond a limit.
     pub fn read_source(path: &Path, limits: &Limits) -> Result<Vec<Self>> {
-        source::read_source(path, limits, None).in_source(path)
+        Self::read_source_as(path, &ReadOptions { limits: limits.clone(), ..ReadOptions::default() })
     }
 
-    /// As [`PackedRoot::read_source`], and uncompresses no entry of an archive that `known` has seen before.
-    pub fn read_source_again(path: &Path, limits: &Limits, known: &KnownDigests) -> Result<Vec<Self>> {
-        source::read_source(path, limits, Some(known)).in_source(path)
+    /// As [`PackedRoot::read_source`], with options. Archives that are signed, or that have more in them than entries,
+    /// are opaque in any case: their roots have an [`Original`](haulier_model::Original).
+    pub fn read_source_as(path: &Path, options: &ReadOptions<'_>) -> Result<Vec<Self>> {
+        source::read_source(path, options).in_source(path)
     }
 
     /// Reads an element of a JVM client's class path: an archive or a folder. A folder is copied into an unlinked
@@ -129,6 +130,15 @@ impl PackedRoot {
         entry
             .and_then(|entry| self.content.copy_to(index, entry, out))
             .in_operation(|| format!("read from {}", self.name))
+    }
+
+    /// Writes the archive as it was to `out` in parts. Errors: those of [`PackedRoot::copy_to`]; `InvalidArgument` if the
+    /// root is not opaque.
+    pub fn copy_original(&self, out: &mut dyn Write) -> Result<()> {
+        let original = self.root.original.as_ref().ok_or_else(|| refusal::refused("its exact bytes are not kept"));
+        original
+            .and_then(|original| self.content.copy_original(&self.name, original, out))
+            .in_operation(|| format!("read {}", self.name))
     }
 
     /// What was left out because it cannot travel, each with the reason; not what the deny list matched.

@@ -36,18 +36,23 @@ enum Place {
     Root(usize),
     /// The entry of this index in the root of the other.
     Entry(usize, usize),
+    /// The archive that the root of this index was read from.
+    Original(usize),
 }
 
 impl PackedRoots {
     /// Roots that were read.
     pub fn of(roots: Vec<PackedRoot>) -> Self {
         let manifest = Manifest { roots: roots.iter().map(PackedRoot::digest).collect() };
-        let count: usize = roots.iter().map(|root| root.root.entries.len() + 1).sum();
+        let count: usize = roots.iter().map(|root| root.root.entries.len() + 2).sum();
         let mut places = HashMap::with_capacity(count);
         for (index, root) in roots.iter().enumerate() {
             places.insert(root.digest(), Place::Root(index));
             for (entry, content) in root.root.entries.iter().enumerate() {
                 places.entry(content.digest).or_insert(Place::Entry(index, entry));
+            }
+            if let Some(original) = &root.root.original {
+                places.entry(original.digest).or_insert(Place::Original(index));
             }
         }
         Self { digest: manifest.digest(), manifest, roots, places }
@@ -106,7 +111,7 @@ impl PackedRoots {
     /// The names of classes whose bytes these are, as internal names.
     pub fn class_names(&self, digests: &[Digest]) -> Vec<String> {
         let names = digests.iter().filter_map(|digest| match self.places.get(digest)? {
-            Place::Root(_) => None,
+            Place::Root(_) | Place::Original(_) => None,
             Place::Entry(root, entry) => {
                 let path = self.roots[*root].root.entries[*entry].path.as_str();
                 path.strip_suffix(".class").map(str::to_owned)
@@ -117,13 +122,7 @@ impl PackedRoots {
 
     /// The bytes that a pack of these takes. `PermissionDenied` for what is not part of the snapshot.
     pub fn size_of(&self, digests: &[Digest]) -> Result<u64> {
-        let sizes = digests.iter().map(|digest| {
-            let size = match self.place(digest)? {
-                Place::Root(root) => self.roots[root].root.encode().len() as u64,
-                Place::Entry(root, entry) => self.roots[root].root.entries[entry].size,
-            };
-            Ok(size + HEADER)
-        });
+        let sizes = digests.iter().map(|digest| Ok(self.size_at(self.place(digest)?) + HEADER));
         sizes.sum()
     }
 
@@ -138,11 +137,30 @@ impl PackedRoots {
                 Place::Root(root) => {
                     packing.writer.push(*digest, &self.roots[root].root.encode(), &mut packing.chunks);
                 }
-                Place::Entry(root, entry) => packing.entry(&self.roots[root], entry, *digest)?,
+                place => packing.content(self, place, *digest)?,
             }
             packing.flush()?;
         }
         packing.finish()
+    }
+
+    fn size_at(&self, place: Place) -> u64 {
+        match place {
+            Place::Root(root) => self.roots[root].root.encode().len() as u64,
+            Place::Entry(root, entry) => self.roots[root].root.entries[entry].size,
+            Place::Original(root) => self.roots[root].root.original.map_or(0, |original| original.size),
+        }
+    }
+
+    /// Writes the bytes at a place in parts.
+    fn copy_at(&self, place: Place, out: &mut dyn Write) -> Result<()> {
+        match place {
+            Place::Root(root) => out
+                .write_all(&self.roots[root].root.encode())
+                .map_err(|error| Error::internal("send code", error.to_string())),
+            Place::Entry(root, entry) => self.roots[root].copy_to(entry, out),
+            Place::Original(root) => self.roots[root].copy_original(out),
+        }
     }
 
     fn place(&self, digest: &Digest) -> Result<Place> {
@@ -175,14 +193,16 @@ struct Packing<'a> {
 }
 
 impl Packing<'_> {
-    fn entry(&mut self, root: &PackedRoot, index: usize, digest: Digest) -> Result<()> {
-        let size = root.root.entries[index].size;
-        if size <= LARGE {
-            self.writer.push(digest, &root.bytes(index)?, &mut self.chunks);
+    fn content(&mut self, roots: &PackedRoots, place: Place, digest: Digest) -> Result<()> {
+        let size = roots.size_at(place);
+        if let Place::Entry(root, index) = place
+            && size <= LARGE
+        {
+            self.writer.push(digest, &roots.roots[root].bytes(index)?, &mut self.chunks);
             return Ok(());
         }
         self.writer.start(digest, size, &mut self.chunks);
-        let copied = root.copy_to(index, self);
+        let copied = roots.copy_at(place, self);
         match self.failure.take() {
             Some(error) => Err(error),
             None => copied,

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use haulier_model::{Entry, ErrorKind, Result, Root, RootKind};
+use haulier_model::{ErrorKind, Original, Result, Root, RootKind};
 
 use crate::{
     DenyList, KnownDigests, Limits, PackedRoot,
@@ -21,22 +21,42 @@ use crate::{
 /// Left out of every deployed folder.
 const NEVER_DEPLOYED: &str = ".git";
 
-pub(crate) fn read_source(path: &Path, limits: &Limits, known: Option<&KnownDigests>) -> Result<Vec<PackedRoot>> {
+/// How a source of a unit is read.
+#[derive(Clone, Default)]
+pub struct ReadOptions<'a> {
+    /// How much it may hold.
+    pub limits: Limits,
+    /// No entry of an archive is uncompressed that this has seen before. Default: nothing is known.
+    pub known: Option<&'a KnownDigests>,
+    /// Keep the exact bytes of each archive. Default: of those only that are signed, or have more in them than entries.
+    /// `InvalidArgument` for what is no archive.
+    pub opaque: bool,
+}
+
+pub(crate) fn read_source(path: &Path, options: &ReadOptions<'_>) -> Result<Vec<PackedRoot>> {
+    let ReadOptions { limits, known, opaque } = options;
     let metadata = path.metadata().map_err(|error| refusal::io(path, error))?;
     let mut budget = Budget::new(limits);
     if metadata.is_dir() {
-        return read_folder(path, limits, known, &mut budget);
+        return if *opaque { Err(no_archive("it is a folder")) } else { read_folder(path, options, &mut budget) };
     }
     let name = name_of(path);
     let extension = Path::new(&name).extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let read = |place, budget: &mut Budget<'_>| {
         let none = DenyList::none();
-        Archive::open(content::open(path)?.0, &Opening { deny: &none, bad: BadEntry::Refuse, place, known }, budget)
+        let opening = Opening { deny: &none, bad: BadEntry::Refuse, place, known: *known };
+        Archive::open(content::open(path)?.0, &opening, budget)
+    };
+    let whole = |kind, place| {
+        let mut budget = Budget::new(limits);
+        let opened = read(place, &mut budget)?;
+        Ok(vec![of_whole_archive(name.clone(), kind, opened, *opaque, &mut budget)?.of_file(path)])
     };
     match extension.as_str() {
-        "jar" => Ok(vec![of_archive(name, RootKind::Jvm, read(place_as_is, &mut budget)?)?.of_file(path)]),
-        "zip" => read_zip(path, name, read(place_as_is, &mut budget)?, known, &mut budget),
-        "whl" => Ok(vec![of_archive(name, RootKind::Python, read(place_in_wheel, &mut budget)?)?.of_file(path)]),
+        "jar" => whole(RootKind::Jvm, place_as_is),
+        "zip" => read_zip(path, name, read(place_as_is, &mut budget)?, options, &mut budget),
+        "whl" => whole(RootKind::Python, place_in_wheel),
+        "py" if *opaque => Err(no_archive("it is a Python file")),
         "py" => read_module(path, name, &mut budget),
         _ => Err(nothing(&format!("'{name}' is no jar, zip, wheel, folder or Python file"))),
     }
@@ -48,7 +68,7 @@ pub(crate) fn read_class_root(path: &Path, deny: &DenyList, limits: &Limits) -> 
     let name = name_of(path);
     if !metadata.is_dir() {
         let opening = Opening { deny, bad: BadEntry::Skip, place: place_as_is, known: None };
-        return of_archive(name, RootKind::Jvm, Archive::open(content::open(path)?.0, &opening, &mut budget)?);
+        return of_archive(name, RootKind::Jvm, Archive::open(content::open(path)?.0, &opening, &mut budget)?, None);
     }
     let mut search = Search::new(path, Flavor::Jvm, deny, BadEntry::Skip, limits.entries)?;
     search.everything("")?;
@@ -80,27 +100,31 @@ pub(crate) fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> 
     of_search(name_of(dir), RootKind::Python, search, BadEntry::Skip, Keep::Copy, &mut budget)
 }
 
-/// A zip: its classes or Python sources, and its jars, which become roots of their own.
+/// A zip: its classes or Python sources, and its jars, which become roots of their own. One that has jars is like a
+/// folder: the jars may be opaque, it never is.
 fn read_zip(
     path: &Path,
     name: String,
     mut zip: Opened,
-    known: Option<&KnownDigests>,
+    options: &ReadOptions<'_>,
     budget: &mut Budget<'_>,
 ) -> Result<Vec<PackedRoot>> {
     let mut jars = Vec::new();
     for (index, entry) in zip.entries.iter().enumerate().filter(|(_, entry)| is_jar(entry.path.as_str())) {
         let jar = unpack(&zip.archive, index)?;
-        let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is, known };
-        let opened = Archive::open(jar, &opening, budget).map_err(|error| error.context("jar", entry.path.as_str()))?;
-        jars.push(of_archive(entry.path.as_str().to_owned(), RootKind::Jvm, opened)?);
+        jars.push(read_jar(jar, entry.path.as_str(), options, budget)?);
     }
     zip.retain(|entry| !is_jar(entry.path.as_str()));
     let has = |ends: fn(&str) -> bool| zip.entries.iter().any(|entry| ends(entry.path.as_str()));
     let kind = if jars.is_empty() && has(is_python) && !has(is_class) { RootKind::Python } else { RootKind::Jvm };
     let mut roots = Vec::new();
-    if !zip.entries.is_empty() || jars.is_empty() {
-        roots.push(of_archive(name, kind, zip)?.of_file(path));
+    if jars.is_empty() {
+        roots.push(of_whole_archive(name, kind, zip, options.opaque, budget)?.of_file(path));
+    } else if !zip.entries.is_empty() {
+        if options.opaque {
+            return Err(no_archive("it has other files besides jars").hint("deploy its jars by themselves"));
+        }
+        roots.push(of_archive(name, kind, zip, None)?.of_file(path));
     }
     roots.append(&mut jars);
     Ok(roots)
@@ -121,22 +145,17 @@ fn read_module(path: &Path, name: String, budget: &mut Budget<'_>) -> Result<Vec
     Ok(vec![of_files(name, RootKind::Python, files)?])
 }
 
-fn read_folder(
-    path: &Path,
-    limits: &Limits,
-    known: Option<&KnownDigests>,
-    budget: &mut Budget<'_>,
-) -> Result<Vec<PackedRoot>> {
+fn read_folder(path: &Path, options: &ReadOptions<'_>, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
     let name = name_of(path);
     let deny = DenyList::new([NEVER_DEPLOYED])?;
-    let search = |flavor| Search::new(path, flavor, &deny, BadEntry::Refuse, limits.entries);
+    let search = |flavor| Search::new(path, flavor, &deny, BadEntry::Refuse, options.limits.entries);
     if path.join("__init__.py").is_file() {
         let mut python = search(Flavor::Python)?;
         python.everything(&name)?;
         return Ok(vec![of_search(name, RootKind::Python, python, BadEntry::Refuse, Keep::Paths, budget)?]);
     }
     // What is in a virtual environment, or a link in one, must not decide what the folder is.
-    let mut probe = Search::new(path, Flavor::Python, &deny, BadEntry::Skip, limits.entries)?;
+    let mut probe = Search::new(path, Flavor::Python, &deny, BadEntry::Skip, options.limits.entries)?;
     probe.everything("")?;
     if has(&probe, is_python) && !has(&probe, is_class) && !has(&probe, is_jar) {
         let mut python = search(Flavor::Python)?;
@@ -148,14 +167,14 @@ fn read_folder(
     if !has(&classes, is_class) && !has(&classes, is_jar) {
         return Err(nothing("it has no class, jar or Python source"));
     }
-    of_class_folder(name, classes, known, budget)
+    of_class_folder(name, classes, options, budget)
 }
 
 /// A folder for the JVM: first what is no jar, then each jar by path.
 fn of_class_folder(
     name: String,
     all: Search<'_>,
-    known: Option<&KnownDigests>,
+    options: &ReadOptions<'_>,
     budget: &mut Budget<'_>,
 ) -> Result<Vec<PackedRoot>> {
     let (mut jars, files): (Vec<Found>, Vec<Found>) =
@@ -166,12 +185,17 @@ fn of_class_folder(
         roots.push(of_files(name, RootKind::Jvm, Files::read(files, BadEntry::Refuse, Keep::Paths, budget)?)?);
     }
     for jar in jars {
-        let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is, known };
-        let opened = Archive::open(content::open(&jar.file)?.0, &opening, budget)
-            .map_err(|error| error.context("jar", jar.path.as_str()))?;
-        roots.push(of_archive(jar.path.as_str().to_owned(), RootKind::Jvm, opened)?.of_file(&jar.file));
+        let file = content::open(&jar.file).map_err(|error| error.context("jar", jar.path.as_str()))?.0;
+        roots.push(read_jar(file, jar.path.as_str(), options, budget)?.of_file(&jar.file));
     }
     Ok(roots)
+}
+
+/// A jar inside a source.
+fn read_jar(file: File, path: &str, options: &ReadOptions<'_>, budget: &mut Budget<'_>) -> Result<PackedRoot> {
+    let opening = Opening { deny: &DenyList::none(), bad: BadEntry::Refuse, place: place_as_is, known: options.known };
+    let opened = Archive::open(file, &opening, budget).map_err(|error| error.context("jar", path))?;
+    of_whole_archive(path.to_owned(), RootKind::Jvm, opened, options.opaque, budget)
 }
 
 fn has(search: &Search<'_>, ends: fn(&str) -> bool) -> bool {
@@ -193,21 +217,26 @@ fn of_search(
 }
 
 fn of_files(name: String, kind: RootKind, files: Files) -> Result<PackedRoot> {
-    of_content(name, kind, files.entries, files.content, files.skipped)
+    let root = Root { kind, original: None, entries: files.entries };
+    PackedRoot::new(name, root, files.content, files.skipped)
 }
 
-fn of_archive(name: String, kind: RootKind, opened: Opened) -> Result<PackedRoot> {
-    of_content(name, kind, opened.entries, Content::Archive(opened.archive), opened.skipped)
-}
-
-fn of_content(
+/// An archive all of whose entries are in the root, and whose exact bytes are kept if they are wanted or needed.
+fn of_whole_archive(
     name: String,
     kind: RootKind,
-    entries: Vec<Entry>,
-    content: Content,
-    skipped: Vec<String>,
+    opened: Opened,
+    opaque: bool,
+    budget: &mut Budget<'_>,
 ) -> Result<PackedRoot> {
-    PackedRoot::new(name, Root { kind, entries }, content, skipped)
+    let kept = opaque || opened.is_more_than_entries;
+    let original = if kept { Some(opened.archive.original(&name, budget)?) } else { None };
+    of_archive(name, kind, opened, original)
+}
+
+fn of_archive(name: String, kind: RootKind, opened: Opened, original: Option<Original>) -> Result<PackedRoot> {
+    let root = Root { kind, original, entries: opened.entries };
+    PackedRoot::new(name, root, Content::Archive(opened.archive), opened.skipped)
 }
 
 /// The last part of the path, also for `.` and `..`.
@@ -244,6 +273,11 @@ fn importable(name: &str) -> bool {
     first.is_some_and(|first| first == '_' || first.is_alphabetic())
         && module.chars().all(|part| part == '_' || part.is_alphanumeric())
         && (extension.is_empty() || extension == "py" || is_extension(name))
+}
+
+fn no_archive(problem: &str) -> haulier_model::Error {
+    refusal::refused(format!("{problem}, and only a jar, zip or wheel has exact bytes to keep"))
+        .hint("deploy it without --opaque")
 }
 
 fn nothing(problem: &str) -> haulier_model::Error {

@@ -51,6 +51,9 @@ fn signatures_of_entries_stay_valid() {
     let folder = tempfile::tempdir().unwrap();
     let path = signed(folder.path());
     let roots = PackedRoot::read_source(&path, &Limits::default()).unwrap();
+    let mut exact = Vec::new();
+    roots[0].copy_original(&mut exact).unwrap();
+    assert_eq!(exact, std::fs::read(&path).unwrap(), "a signed jar keeps its bytes");
     canonical(&roots[0], &folder.path().join("canonical.jar"), |_, bytes| bytes);
     let said = run("jarsigner", folder.path(), &["-verify", "canonical.jar"]);
     assert!(said.contains("jar verified"), "{said}");

@@ -11,7 +11,7 @@ use crate::{Lease, Store, UnitRecord, store::blocking};
 /// What a manifest refers to.
 #[derive(Default)]
 pub(crate) struct UnitContent {
-    /// Roots and entries.
+    /// Roots and what is in them.
     pub(crate) digests: Vec<Digest>,
     pub(crate) size: u64,
     pub(crate) entries: u64,
@@ -36,7 +36,7 @@ impl Store {
             return Ok(roots);
         }
         let roots = self.roots(&manifest)?;
-        Ok(self.missing(entries(&roots)))
+        Ok(self.missing(contents(&roots)))
     }
 
     /// The digests of the deployed units that are whole here, each once, in the order of their names. Errors: those of
@@ -121,7 +121,7 @@ impl Store {
         let mut seen = HashSet::new();
         let distinct: Vec<Digest> = manifest.roots.iter().copied().filter(|root| seen.insert(*root)).collect();
         let here = distinct.iter().filter_map(|root| self.root(root).ok()).collect::<Vec<_>>();
-        distinct.into_iter().chain(entries(&here)).collect()
+        distinct.into_iter().chain(contents(&here)).collect()
     }
 
     /// The content of a published unit; an error if it is not whole.
@@ -139,20 +139,20 @@ impl Store {
         self.require(manifest.roots.iter().copied())?;
         let roots = self.roots(manifest)?;
         if let Some(lease) = &mut lease {
-            lease.extend(entries(&roots));
+            lease.extend(contents(&roots));
         }
-        self.require(entries(&roots))?;
-        for entry in roots.iter().flat_map(|root| &root.entries) {
-            let size = self.inner.index.size_of(&entry.digest).unwrap_or_default();
-            if size != entry.size {
-                let message = format!("'{}' has {size} bytes, and its root says {}", entry.path, entry.size);
+        self.require(contents(&roots))?;
+        for (digest, said) in roots.iter().flat_map(Root::contents) {
+            let size = self.inner.index.size_of(&digest).unwrap_or_default();
+            if size != said {
+                let message = format!("{digest} has {size} bytes, and its root says {said}");
                 return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message));
             }
         }
         Ok(UnitContent {
-            digests: manifest.roots.iter().copied().chain(entries(&roots)).collect(),
+            digests: manifest.roots.iter().copied().chain(contents(&roots)).collect(),
             size: roots.iter().map(Root::size).sum(),
-            entries: entries(&roots).count() as u64,
+            entries: roots.iter().map(|root| root.entries.len() as u64).sum(),
         })
     }
 
@@ -174,8 +174,8 @@ impl Store {
     }
 }
 
-fn entries(roots: &[Root]) -> impl Iterator<Item = Digest> {
-    roots.iter().flat_map(|root| &root.entries).map(|entry| entry.digest)
+fn contents(roots: &[Root]) -> impl Iterator<Item = Digest> {
+    roots.iter().flat_map(Root::contents).map(|(digest, _)| digest)
 }
 
 fn missing(digests: &[Digest]) -> Error {

@@ -17,7 +17,7 @@
 //! # let folder = std::env::temp_dir().join(format!("haulier-store-example-{}", std::process::id()));
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let store = Store::open(&folder, Arc::new(MemoryCatalogue::default()), Durability::Machine).await?;
-//! let root = store.put(&Root { kind: RootKind::Jvm, entries: Vec::new() }.encode())?;
+//! let root = store.put(&Root { kind: RootKind::Jvm, original: None, entries: Vec::new() }.encode())?;
 //! let record = store
 //!     .publish(PublishRequest {
 //!         name: "pricing".parse()?,

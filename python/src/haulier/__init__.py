@@ -31,6 +31,7 @@ from haulier._units import (
     UnitDetails,
     UnitEntry,
     UnitOrigin,
+    UnitOriginal,
     WatchProblem,
 )
 from haulier.errors import (
@@ -88,6 +89,7 @@ __all__ = [
     "Unavailable",
     "Unit",
     "UnitDetails",
+    "UnitOriginal",
     "UnitEntry",
     "UnitOrigin",
     "WatchProblem",

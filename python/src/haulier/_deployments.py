@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Iterable
 from typing import Literal, overload
 
@@ -27,6 +28,7 @@ class Deployments:
         /,
         *sources: Source,
         replace: bool = ...,
+        opaque: bool = ...,
         nodes: str | Iterable[str] = ...,
         wait: Literal[True] = ...,
         progress: Listener | None = ...,
@@ -44,6 +46,7 @@ class Deployments:
         /,
         *sources: Source,
         replace: bool = ...,
+        opaque: bool = ...,
         nodes: str | Iterable[str] = ...,
         wait: Literal[False],
         progress: Listener | None = ...,
@@ -60,6 +63,7 @@ class Deployments:
         /,
         *sources: Source,
         replace: bool = False,
+        opaque: bool = False,
         nodes: str | Iterable[str] = "majority",
         wait: bool = True,
         progress: Listener | None = None,
@@ -81,6 +85,9 @@ class Deployments:
         ``version`` None or "": the artifact's own, or, if it has none, the next revision ("0.0.1", "0.0.2", ...). The
         same content again succeeds; other content under the same version is a ``haulier.Conflict`` unless ``replace``.
 
+        ``opaque``: keep the exact bytes of each archive besides its files, for ``download``. Without it, only of
+        archives that are signed, or that have more in them than files (a script in front, comments). Folders and Python
+        files have no such bytes and are refused.
         ``nodes``: which of them must have the unit before this returns: "one", "majority", "all", or names. A node that
         is lost is not waited for, and none for more than 10 seconds: it fetches the unit when a task needs it.
         ``wait``: False returns a ``Deployment`` at once, a future of the unit.
@@ -99,6 +106,7 @@ class Deployments:
             version or "",
             [_source(source) for source in sources],
             replace=replace,
+            opaque=opaque,
             nodes=",".join(_texts(nodes)),
             sha256=sha256 or "",
             dependencies=dependencies,
@@ -122,8 +130,21 @@ class Deployments:
 
     def inspect(self, reference: str | Unit) -> UnitDetails:
         """Return one unit with its files, and where they came from. ``haulier.NotFound`` for what is not there."""
-        unit, entries, origins = self._units.inspect(str(reference))
-        return UnitDetails._of(unit, entries, origins)
+        return UnitDetails._of(*self._units.inspect(str(reference)))
+
+    def download(
+        self, reference: str | Unit, folder: str | os.PathLike[str], *, force: bool = False
+    ) -> list[pathlib.Path]:
+        """Write the sources of a unit into ``folder``, which is made if it is not there, and return their paths.
+
+        An archive that is opaque gets the bytes that it had; any other jar, zip or wheel is an archive of its files,
+        stored and in their order; the rest are folders and Python files. Each appears whole and verified, or not at
+        all.
+
+        Raises ``haulier.NotFound`` for the unit, ``haulier.Conflict`` for what is there already, unless ``force``
+        replaces it.
+        """
+        return list(self._units.download(str(reference), os.path.abspath(folder), force))
 
     def set_alias(self, name: str, alias: str, version: str) -> Unit:
         """Point a movable name to a deployed version, atomically, and return the unit.

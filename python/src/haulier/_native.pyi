@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Literal, final
 
 _UnitFields = tuple[str, str, str, str, int, int, int, float, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -109,6 +110,7 @@ class Deployments:
         sources: Sequence[str],
         *,
         replace: bool,
+        opaque: bool,
         nodes: str,
         sha256: str,
         dependencies: bool,
@@ -121,9 +123,12 @@ class Deployments:
 
     def undeploy(self, reference: str, force: bool) -> Sequence[_UnitFields]: ...
     def list(self, name: str) -> Sequence[_UnitFields]: ...
-    def inspect(self, reference: str) -> tuple[_UnitFields, Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]:
-        """Return the fields of the unit, of its entries and of its origins."""
+    def inspect(
+        self, reference: str
+    ) -> tuple[_UnitFields, Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]:
+        """Return the fields of the unit, of its entries, of its origins and of its originals."""
 
+    def download(self, reference: str, folder: str, force: bool) -> Sequence[Path]: ...
     def set_alias(self, name: str, alias: str, version: str) -> _UnitFields: ...
     def remove_alias(self, name: str, alias: str) -> str: ...
     def wait_for_unit(self, reference: str, nodes: str, timeout: float) -> _UnitFields: ...

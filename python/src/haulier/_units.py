@@ -18,7 +18,7 @@ class Unit:
     state: str
     """"UPLOADING", "DEPLOYED", "OBSOLETE" or "REMOVING"."""
     size: int
-    """Bytes of all entries, uncompressed."""
+    """Bytes of all entries, uncompressed, and of archives that are kept as they were."""
     entries: int
     """The number of entries."""
     generation: int
@@ -70,6 +70,18 @@ class UnitOrigin:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitOriginal:
+    """An archive that is kept as it was, besides its files: its source is opaque."""
+
+    source: int
+    """The index of its source in ``Unit.sources``."""
+    digest: str
+    """SHA-256 of its bytes: "sha256:..."."""
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnitDetails:
     """A unit with its files."""
 
@@ -78,13 +90,18 @@ class UnitDetails:
     """Its files, in the order in which they are searched."""
     origins: tuple[UnitOrigin, ...]
     """Where its sources came from, one for each; empty if that was not said."""
+    originals: tuple[UnitOriginal, ...] = ()
+    """The archives that are kept as they were: ``Cluster.download`` gives back the bytes that they had."""
 
     @classmethod
-    def _of(cls, unit: tuple[Any, ...], entries: Iterable[Any], origins: Iterable[Any]) -> UnitDetails:
+    def _of(
+        cls, unit: tuple[Any, ...], entries: Iterable[Any], origins: Iterable[Any], originals: Iterable[Any]
+    ) -> UnitDetails:
         return cls(
             Unit(*unit),
             tuple(UnitEntry(*entry) for entry in entries),
             tuple(UnitOrigin(*origin) for origin in origins),
+            tuple(UnitOriginal(*original) for original in originals),
         )
 
 

@@ -20,6 +20,10 @@ pub(crate) struct Deploy {
     /// Replace other bytes under the same name and version.
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Keep the exact bytes of each archive, for haulier download; without it, of archives that are signed, or have more
+    /// in them than entries (a script in front, comments).
+    #[arg(long)]
+    pub(crate) opaque: bool,
     /// Wait until these nodes have it: one, majority, all, or names with commas between them [default: majority].
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) nodes: String,
@@ -237,4 +241,18 @@ pub(crate) enum Policy {
     ParentFirst,
     /// The class path alone, besides the platform and the API.
     SelfOnly,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Download {
+    /// NAME, NAME:VERSION, NAME:ALIAS or NAME@sha256:...
+    pub(crate) reference: String,
+    /// Write into this folder, which is made if it is not there.
+    #[arg(long, value_name = "FOLDER", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) into: PathBuf,
+    /// Replace files and folders that are there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }

@@ -20,12 +20,12 @@ use crate::{
 };
 
 pub(super) async fn deploy(cluster: &Cluster, arguments: Deploy) -> Result<()> {
-    let Deploy { name, sources, version, replace, nodes, sha256, on_node, maven, connection } = arguments;
+    let Deploy { name, sources, version, replace, opaque, nodes, sha256, on_node, maven, connection } = arguments;
     let parsed: Vec<Source> = sources.iter().map(|source| parse(source)).collect::<Result<_>>()?;
     let bar = progress_bar();
     let (moving, lines) = (bar.clone(), Arc::new(Lines::new()));
     let said = lines.clone();
-    let mut deploy = cluster.deploy(&name, &version).replace(replace).nodes(nodes);
+    let mut deploy = cluster.deploy(&name, &version).replace(replace).opaque(opaque).nodes(nodes);
     deploy = deploy.progress(move |progress| show(&moving, &said, progress));
     let mut gathered = None;
     if on_node {

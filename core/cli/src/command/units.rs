@@ -1,6 +1,6 @@
 //! `haulier undeploy`, `haulier list-deployments`, `haulier inspect`, `haulier alias`, `haulier wait`, `haulier gc`.
 
-use haulier::{Cluster, DeployedUnit, Error, ErrorKind, Result};
+use haulier::{Cluster, DeployedUnit, Error, ErrorKind, Result, UnitDetails};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -119,30 +119,7 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
     let unit = &details.unit;
     let source = |index: usize| unit.sources.get(index).map_or("", String::as_str);
     match arguments.connection.output {
-        Format::Json => {
-            let mut object = output::unit_object(unit);
-            object["entries"] = details
-                .entries
-                .iter()
-                .map(|entry| {
-                    json!({
-                        "path": entry.path,
-                        "digest": entry.digest.to_string(),
-                        "size": entry.size,
-                        "executable": entry.executable,
-                        "source": source(entry.source),
-                    })
-                })
-                .collect();
-            object["origins"] = details
-                .origins
-                .iter()
-                .map(|origin| {
-                    json!({ "source": origin.source, "sha256": origin.sha256, "coordinates": origin.coordinates })
-                })
-                .collect();
-            output::say_json(&object);
-        }
+        Format::Json => output::say_json(&details_object(&details)),
         Format::Table => {
             output::say(&format!("{unit}  {}", unit.state.name()));
             output::say(&format!("digest       {}", unit.digest));
@@ -155,6 +132,10 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
                 let from = if origin.coordinates.is_empty() { &origin.source } else { &origin.coordinates };
                 output::say(&format!("source       {source} from {from} sha256:{}", origin.sha256));
             }
+            for original in &details.originals {
+                let (source, size) = (source(original.source), output::size(original.size));
+                output::say(&format!("opaque       {source} sha256:{} {size}", original.digest.hex()));
+            }
             output::say("");
             let rows = details.entries.iter().map(|entry| {
                 [source(entry.source).to_owned(), entry.path.clone(), output::size(entry.size), entry.digest.short()]
@@ -163,4 +144,38 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// A unit with its files, for programs.
+fn details_object(details: &UnitDetails) -> Json {
+    let unit = &details.unit;
+    let source = |index: usize| unit.sources.get(index).map_or("", String::as_str);
+    let mut object = output::unit_object(unit);
+    object["entries"] = details
+        .entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "path": entry.path,
+                "digest": entry.digest.to_string(),
+                "size": entry.size,
+                "executable": entry.executable,
+                "source": source(entry.source),
+            })
+        })
+        .collect();
+    object["origins"] = details
+        .origins
+        .iter()
+        .map(|origin| json!({ "source": origin.source, "sha256": origin.sha256, "coordinates": origin.coordinates }))
+        .collect();
+    object["opaque"] = details
+        .originals
+        .iter()
+        .map(|original| {
+            let sha256 = original.digest.hex();
+            json!({ "source": source(original.source), "sha256": sha256, "size": original.size })
+        })
+        .collect();
+    object
 }

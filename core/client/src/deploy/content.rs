@@ -7,7 +7,7 @@ use std::{
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Hasher, Result};
-use haulier_pack::{KnownDigests, Limits, PackedRoot, PackedRoots};
+use haulier_pack::{PackedRoot, PackedRoots, ReadOptions};
 use haulier_protocol::v1;
 
 use super::{Source, UnitOrigin};
@@ -21,8 +21,7 @@ pub(super) struct Content {
 
 impl Content {
     /// Reads the sources in their order. The files are hashed as they are meanwhile, by another thread.
-    pub(super) fn read(sources: &[Source], known: &KnownDigests) -> Result<Self> {
-        let limits = Limits::default();
+    pub(super) fn read(sources: &[Source], options: &ReadOptions<'_>) -> Result<Self> {
         let (files, to_hash) = std::sync::mpsc::channel::<(usize, PathBuf)>();
         std::thread::scope(|scope| {
             let hashing = scope.spawn(move || {
@@ -31,7 +30,7 @@ impl Content {
             });
             let (mut roots, mut origins) = (Vec::new(), Vec::new());
             for source in sources {
-                for root in PackedRoot::read_source_again(&source.path, &limits, known)? {
+                for root in PackedRoot::read_source_as(&source.path, options)? {
                     let origin = origin_of(source, &root);
                     if let Some(file) = root.file().filter(|_| origin.sha256.is_empty()) {
                         // A thread that has failed is asked below.
@@ -71,9 +70,12 @@ impl Content {
 fn origin_of(source: &Source, root: &PackedRoot) -> UnitOrigin {
     match (&source.origin, root.file()) {
         (Some(origin), _) => origin.clone(),
-        (None, file) => {
-            UnitOrigin { source: file.unwrap_or(&source.path).display().to_string(), ..UnitOrigin::default() }
-        }
+        (None, file) => UnitOrigin {
+            source: file.unwrap_or(&source.path).display().to_string(),
+            // Of these bytes, whatever is in the file meanwhile.
+            sha256: root.root.original.map(|original| original.digest.hex()).unwrap_or_default(),
+            coordinates: String::new(),
+        },
     }
 }
 

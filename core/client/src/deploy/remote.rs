@@ -21,6 +21,7 @@ pub(super) async fn deploy(deploy: Deploy, operation: String) -> Result<Deployed
         nodes: deploy.nodes,
         sources: deploy.sources.iter().map(|source| source.path.to_string_lossy().into_owned()).collect(),
         sha256: deploy.sha256,
+        opaque: deploy.opaque,
         maven: Some(v1::MavenOptions { no_dependencies, include, exclude, repositories }),
     };
     let progress = deploy.progress;

@@ -33,9 +33,9 @@ pub(super) async fn receive(
     let message = next(incoming, operation).await?;
     receive_pack(node, node.store.receive()?, message, incoming, operation).await?;
     let roots = node.store.roots(manifest).map_err(|error| error.in_operation(operation.to_owned()))?;
-    let entries = || roots.iter().flat_map(|root| root.entries.iter().map(|entry| entry.digest));
-    lease.extend(entries());
-    let missing = node.store.missing(entries());
+    let contents = || roots.iter().flat_map(Root::contents).map(|(digest, _)| digest);
+    lease.extend(contents());
+    let missing = node.store.missing(contents());
     let large = large_of(&roots, &missing);
     let earlier = if large.is_empty() { Vec::new() } else { earlier_entries(node, name).await };
     need(answers, &missing, !earlier.is_empty() || node.store.has_chunks_of(&large)).await?;
@@ -58,8 +58,8 @@ pub(super) async fn receive(
 /// Those of `missing` that are large.
 fn large_of(roots: &[Root], missing: &[Digest]) -> Vec<Digest> {
     let missing: HashSet<&Digest> = missing.iter().collect();
-    let all = roots.iter().flat_map(|root| &root.entries);
-    all.filter(|entry| entry.size >= LARGE_ENTRY && missing.contains(&entry.digest)).map(|entry| entry.digest).collect()
+    let large = roots.iter().flat_map(Root::contents).filter(|(_, size)| *size >= LARGE_ENTRY);
+    large.map(|(digest, _)| digest).filter(|digest| missing.contains(digest)).collect()
 }
 
 /// The large entries of what was deployed last under a name: those of the next one are like them. What cannot be read
@@ -68,16 +68,15 @@ async fn earlier_entries(node: &NodeCore, name: &UnitName) -> Vec<Digest> {
     let records = node.store.list(Some(name)).await.unwrap_or_default();
     let last = records.into_iter().max_by_key(|record| record.deployed_at_ms);
     let roots = last.and_then(|record| node.store.roots(&node.store.manifest(&record.digest).ok()?).ok());
-    let entries = roots.iter().flatten().flat_map(|root| &root.entries);
-    entries.filter(|entry| entry.size >= LARGE_ENTRY).map(|entry| entry.digest).collect()
+    let contents = roots.iter().flatten().flat_map(Root::contents);
+    contents.filter(|(_, size)| *size >= LARGE_ENTRY).map(|(digest, _)| digest).collect()
 }
 
 /// Prepares to put large entries together, as the client says that they are made.
 fn assemble(node: &NodeCore, chunks: v1::DeployChunks, missing: Vec<Digest>, roots: &[Root]) -> Result<Assembly> {
     let entries = chunks.entries.into_iter().map(chunked).collect::<Result<Vec<_>>>()?;
     let mut missing: HashSet<Digest> = missing.into_iter().collect();
-    let all = roots.iter().flat_map(|root| &root.entries);
-    let sizes: HashMap<Digest, u64> = all.map(|entry| (entry.digest, entry.size)).collect();
+    let sizes: HashMap<Digest, u64> = roots.iter().flat_map(Root::contents).collect();
     for entry in &entries {
         if !missing.remove(&entry.digest()) {
             return Err(refused(format!("chunks came of {}, which was not asked for, or came twice", entry.digest())));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use haulier::relay::{CodeReply, CodeSource};
-use haulier_model::{Digest, Error, ErrorKind, Manifest, Result};
+use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, Root};
 use haulier_protocol::v1;
 
 use super::link::Link;
@@ -70,13 +70,13 @@ async fn answer(
     packed.await.map_err(|error| Error::internal("send code", error.to_string()))?
 }
 
-/// The entries of a snapshot that are on this node.
+/// The contents of a snapshot that are on this node.
 pub(super) async fn held(node: &NodeCore, manifest: &Manifest) -> Result<Vec<Digest>> {
     let (store, manifest) = (node.store.clone(), manifest.clone());
     let held = tokio::task::spawn_blocking(move || {
         let roots = store.roots(&manifest)?;
-        let entries = roots.iter().flat_map(|root| root.entries.iter().map(|entry| entry.digest));
-        Ok(entries.filter(|digest| store.contains(digest)).collect())
+        let contents = roots.iter().flat_map(Root::contents).map(|(digest, _)| digest);
+        Ok(contents.filter(|digest| store.contains(digest)).collect())
     });
     held.await.map_err(|error| Error::internal("send code", error.to_string()))?
 }

@@ -30,6 +30,8 @@ pub(super) struct Directory {
     pub(super) headers: Vec<Header>,
     /// Where it begins; the bytes of entries end before.
     start: u64,
+    /// Whether there is more than its headers and its end: comments, or bytes between its two ends.
+    has_remarks: bool,
 }
 
 /// What the directory says of an entry.
@@ -44,6 +46,7 @@ pub(super) struct Header {
     flags: u16,
     mode: u32,
     offset: u64,
+    has_comment: bool,
 }
 
 impl Header {
@@ -91,14 +94,34 @@ impl Directory {
         let mut bytes = vec![0; usize::try_from(end.size).map_err(|_| wrong_place())?];
         read_at(file, &mut bytes, start)?;
         let mut fields = Fields(&bytes);
-        let mut headers = Vec::with_capacity(count);
+        let mut headers: Vec<Header> = Vec::with_capacity(count);
         for _ in 0..count {
             headers.push(Header::read(&mut fields, moved)?);
         }
         if !fields.0.is_empty() {
             return Err(refusal::refused(format!("its directory has more than the {count} entries it announces")));
         }
-        Ok(Self { headers, start })
+        let has_remarks = end.has_remarks || headers.iter().any(|header| header.has_comment);
+        Ok(Self { headers, start, has_remarks })
+    }
+
+    /// Whether the archive has bytes that are no part of an entry, nor of the directory as everybody writes it: in front
+    /// of the first entry, between entries, behind the last one, in comments.
+    pub(super) fn has_other_bytes(&self, members: &[Member]) -> bool {
+        let mut spans: Vec<(u64, u64, bool)> = (self.headers.iter().zip(members))
+            .map(|(header, member)| (header.offset, member.offset + member.compressed, header.flags & 1 << 3 != 0))
+            .collect();
+        spans.sort_unstable();
+        spans.push((self.start, self.start, false));
+        let (mut end, mut described) = (0, false);
+        self.has_remarks
+            || spans.into_iter().any(|(start, next, describes)| {
+                let gap = start - end;
+                // What follows an entry whose writer did not know its size: with a mark or without, small or large.
+                let is_filled = gap == 0 || described && matches!(gap, 12 | 16 | 20 | 24);
+                (end, described) = (next, describes);
+                !is_filled
+            })
     }
 
     /// Where the bytes of each entry are. Refuses headers that disagree, and entries that share bytes.
@@ -135,6 +158,7 @@ struct End {
     count: u64,
     size: u64,
     offset: u64,
+    has_remarks: bool,
 }
 
 impl End {
@@ -160,12 +184,25 @@ impl End {
             let same = (count == u16::MAX || u64::from(count) == large.count)
                 && agrees(size, large.size)
                 && agrees(offset, large.offset);
-            return if same { Ok(large) } else { Err(refusal::refused("its small and its large end disagree")) };
+            let has_remarks = large.has_remarks || at + END_SIZE != tail;
+            return if same {
+                Ok(Self { has_remarks, ..large })
+            } else {
+                Err(refusal::refused("its small and its large end disagree"))
+            };
         }
         if disk != 0 || directory_disk != 0 || here != count {
             return Err(refusal::refused("it is one part of several"));
         }
-        Ok(Self { position, announced: None, count: count.into(), size: size.into(), offset: offset.into() })
+        let has_remarks = at + END_SIZE != tail;
+        Ok(Self {
+            position,
+            announced: None,
+            count: count.into(),
+            size: size.into(),
+            offset: offset.into(),
+            has_remarks,
+        })
     }
 
     /// Reads the larger form, which is in front of the end at `position`.
@@ -190,7 +227,8 @@ impl End {
             if disk != 0 || directory_disk != 0 || here != count {
                 return Err(refusal::refused("it is one part of several"));
             }
-            return Ok(Some(Self { position, announced: Some(said), count, size, offset }));
+            let has_remarks = position != usual;
+            return Ok(Some(Self { position, announced: Some(said), count, size, offset, has_remarks }));
         }
         Err(refusal::refused("its directory is not where it should be"))
     }
@@ -216,7 +254,8 @@ impl Header {
         let (size, compressed) = (value(size)?, value(compressed)?);
         let offset = value(offset)?.checked_add(moved);
         let offset = offset.ok_or_else(|| refusal::refused("an entry is outside the archive"))?;
-        Ok(Self { name, written, method, size, compressed, crc, flags, mode: attributes >> 16, offset })
+        let (mode, has_comment) = (attributes >> 16, comment > 0);
+        Ok(Self { name, written, method, size, compressed, crc, flags, mode, offset, has_comment })
     }
 
     /// Finds the bytes behind the local header, which must say the same.

@@ -16,19 +16,19 @@ use crate::{
 };
 
 impl PackedRoots {
-    /// The chunks of an entry; `None` if it travels as a whole, because it is small or has one chunk only. Reads all of
+    /// The chunks of an entry, or of an original; `None` if it travels as a whole, because it is small or has one chunk only. Reads all of
     /// it, and holds at most 8 MiB.
     ///
     /// Errors: `PermissionDenied` for what is not part of these roots, `SessionLost` for a file that has changed since it
     /// was read.
     pub fn chunks_of(&self, digest: &Digest) -> Result<Option<ChunkedEntry>> {
-        let Place::Entry(root, index) = self.place(digest)? else { return Ok(None) };
-        let size = self.roots[root].root.entries[index].size;
-        if size < LARGE_ENTRY {
+        let place = self.place(digest)?;
+        let size = self.size_at(place);
+        if matches!(place, Place::Root(_)) || size < LARGE_ENTRY {
             return Ok(None);
         }
         let mut cutting = Cutting::default();
-        self.roots[root].copy_to(index, &mut cutting)?;
+        self.copy_at(place, &mut cutting)?;
         let chunks = cutting.0.finish();
         if chunks.len() == 1 { Ok(None) } else { ChunkedEntry::new(*digest, size, chunks).map(Some) }
     }
@@ -46,13 +46,13 @@ impl PackedRoots {
         let mut wanted = wanted.clone();
         let mut packing = Packing { writer: RecordWriter::default(), chunks: Vec::new(), sink, failure: None };
         for entry in entries {
-            let Place::Entry(root, index) = self.place(&entry.digest())? else { continue };
+            let place = self.place(&entry.digest())?;
             if !entry.chunks().iter().any(|chunk| wanted.contains(&chunk.digest)) {
                 continue;
             }
             let chunks = entry.chunks().iter();
             let mut choosing = Choosing { packing, chunks, wanted: &mut wanted, remaining: 0, sending: false };
-            let copied = self.roots[root].copy_to(index, &mut choosing);
+            let copied = self.copy_at(place, &mut choosing);
             packing = choosing.packing;
             match packing.failure.take() {
                 Some(error) => return Err(error),

@@ -11,7 +11,7 @@ fn root(kind: RootKind, paths: &[&str]) -> Vec<u8> {
         size: path.len() as u64,
         executable: path.ends_with(".sh"),
     };
-    Root { kind, entries: paths.iter().map(entry).collect() }.encode()
+    Root { kind, original: None, entries: paths.iter().map(entry).collect() }.encode()
 }
 
 #[test]

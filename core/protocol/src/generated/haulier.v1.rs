@@ -3277,7 +3277,7 @@ pub struct Unit {
     pub digest: ::prost::bytes::Bytes,
     #[prost(enumeration = "UnitState", tag = "4")]
     pub state: i32,
-    /// Bytes of all entries, uncompressed.
+    /// Bytes of all entries, uncompressed, and of the archives that are kept as they were.
     #[prost(uint64, tag = "5")]
     pub size: u64,
     /// Number of entries.
@@ -3314,6 +3314,18 @@ pub struct UnitOrigin {
     /// What it was resolved to: "org.apache.commons:commons-lang3:jar:3.14.0", or the URL; empty for paths.
     #[prost(string, tag = "3")]
     pub coordinates: ::prost::alloc::string::String,
+}
+/// An archive that is kept as it was, besides its entries: the root is opaque.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitOriginal {
+    /// Index of the root in Unit.sources.
+    #[prost(uint32, tag = "1")]
+    pub root: u32,
+    /// Digest of the bytes of the archive.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub digest: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnitEntry {
@@ -3439,6 +3451,9 @@ pub struct DeployFromRequest {
     pub sha256: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "7")]
     pub maven: ::core::option::Option<MavenOptions>,
+    /// Keep the exact bytes of every archive. Without it, of those only that are signed or have more in them than entries.
+    #[prost(bool, tag = "8")]
+    pub opaque: bool,
 }
 /// How Maven coordinates are resolved.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3694,6 +3709,24 @@ pub struct GetUnitResponse {
     /// In the first page: where the roots came from, one for each root, or none.
     #[prost(message, repeated, tag = "3")]
     pub origins: ::prost::alloc::vec::Vec<UnitOrigin>,
+    /// In the first page: the archives that are kept as they were.
+    #[prost(message, repeated, tag = "4")]
+    pub originals: ::prost::alloc::vec::Vec<UnitOriginal>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DownloadRequest {
+    /// A reference, as in GetUnitRequest.
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// Index of the root in Unit.sources.
+    #[prost(uint32, tag = "2")]
+    pub root: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DownloadResponse {
+    /// A pack of what the root is made of: its original alone, if it has one; else its entries in order, one record each.
+    #[prost(message, optional, tag = "1")]
+    pub chunk: ::core::option::Option<PackChunk>,
 }
 /// The life cycle of a unit, forward only within an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3908,6 +3941,31 @@ pub mod deployment_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("haulier.v1.DeploymentService", "GetUnit"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// The content of one root of a unit, in the order in which a client writes it to a file or a folder.
+        pub async fn download(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DownloadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::DownloadResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.DeploymentService/Download",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.DeploymentService", "Download"));
             self.inner.server_streaming(req, path, codec).await
         }
         /// Deploys what the node fetches itself.
@@ -4163,6 +4221,17 @@ pub mod deployment_service_server {
             &self,
             request: tonic::Request<super::GetUnitRequest>,
         ) -> std::result::Result<tonic::Response<Self::GetUnitStream>, tonic::Status>;
+        /// Server streaming response type for the Download method.
+        type DownloadStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::DownloadResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The content of one root of a unit, in the order in which a client writes it to a file or a folder.
+        async fn download(
+            &self,
+            request: tonic::Request<super::DownloadRequest>,
+        ) -> std::result::Result<tonic::Response<Self::DownloadStream>, tonic::Status>;
         /// Server streaming response type for the DeployFrom method.
         type DeployFromStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::DeployFromResponse, tonic::Status>,
@@ -4472,6 +4541,52 @@ pub mod deployment_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetUnitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.DeploymentService/Download" => {
+                    #[allow(non_camel_case_types)]
+                    struct DownloadSvc<T: DeploymentService>(pub Arc<T>);
+                    impl<
+                        T: DeploymentService,
+                    > tonic::server::ServerStreamingService<super::DownloadRequest>
+                    for DownloadSvc<T> {
+                        type Response = super::DownloadResponse;
+                        type ResponseStream = T::DownloadStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DownloadRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeploymentService>::download(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DownloadSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -265,7 +265,7 @@ fn root(contents: &[Vec<u8>]) -> Root {
         size: bytes.len() as u64,
         executable: false,
     };
-    Root { kind: RootKind::Jvm, entries: contents.iter().enumerate().map(entry).collect() }
+    Root { kind: RootKind::Jvm, original: None, entries: contents.iter().enumerate().map(entry).collect() }
 }
 
 /// Sends a unit in small pieces; every third one breaks off inside a record and is resumed.

@@ -8,6 +8,7 @@ mod full_disk;
 mod heads;
 mod members;
 mod model;
+mod originals;
 mod travel;
 mod units;
 
@@ -58,7 +59,7 @@ fn root(contents: &[&[u8]]) -> Root {
         size: bytes.len() as u64,
         executable: false,
     };
-    Root { kind: RootKind::Jvm, entries: contents.iter().enumerate().map(entry).collect() }
+    Root { kind: RootKind::Jvm, original: None, entries: contents.iter().enumerate().map(entry).collect() }
 }
 
 /// Records as they travel.

@@ -40,6 +40,7 @@ async fn exit_codes_say_what_happened() {
     haulier.run(&["deploy", "tasks", &tasks, "--version", "1.0.0"]).await.succeeded();
     haulier.run(&["alias", "pricing", "stable", "1.0.0"]).await.succeeded();
     let nowhere = folder.path().join("absent").display().to_string();
+    let here = folder.path().display().to_string();
     let cases: &[(i32, &[&str])] = &[
         (1, &["run", "tasks", "acme.tasks.Faults#fail", "\"text\""]),
         (1, &["run", "tasks", "acme.tasks.Faults#never", "--timeout", "0.2"]),
@@ -48,6 +49,7 @@ async fn exit_codes_say_what_happened() {
         (2, &["deploy", "pricing", "gopher://host/x.jar"]),
         (2, &["alias", "pricing", "latest", "1.0.0"]),
         (2, &["undeploy", "no name"]),
+        (2, &["deploy", "folder", &here, "--opaque"]),
         (2, &["run", "pricing", "acme.Price", "no JSON"]),
         (2, &["watch", "add", "gopher://host/x"]),
         (3, &["deploy", "pricing", &nowhere]),
@@ -59,6 +61,7 @@ async fn exit_codes_say_what_happened() {
         (3, &["alias", "pricing", "canary", "--remove"]),
         (3, &["wait", "unknown", "--timeout", "0.2"]),
         (3, &["inspect", "unknown"]),
+        (3, &["download", "unknown"]),
         (3, &["promote", "0123456789ab", "promoted"]),
         (3, &["watch", "remove", "unknown"]),
         (3, &["run", "unknown", "acme.Price", "1"]),
@@ -99,6 +102,7 @@ async fn without_a_node_every_command_says_so() {
         &["watch", "remove", "x"],
         &["list-deployments"],
         &["inspect", "pricing"],
+        &["download", "pricing"],
         &["run", "pricing", "acme.Price", "1"],
         &["nodes"],
     ];

@@ -8,6 +8,7 @@ mod gateway;
 mod large_files;
 mod many_units;
 mod node_crash;
+mod opaque;
 mod sources_on_node;
 mod transfer;
 mod versions;

@@ -30,7 +30,7 @@ async fn prepare(data: &Path, count: usize) {
         let path = EntryPath::new("acme_number.py").expect("a path");
         let digest = store.put(&code).expect("a module");
         let entries = vec![Entry { path, digest, size: code.len() as u64, executable: false }];
-        let root = store.put(&Root { kind: RootKind::Python, entries }.encode()).expect("a root");
+        let root = store.put(&Root { kind: RootKind::Python, original: None, entries }.encode()).expect("a root");
         let request = PublishRequest {
             name: format!("number-{number:05}").parse().expect("a name"),
             version: Some("1.0.0".parse().expect("a version")),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use haulier_loader::{Delegation, Explanation, Index, IndexOptions, IndexRoot, Place, RootEntry};
-use haulier_model::{Digest, Error, ErrorKind, Language, Result, RootKind};
+use haulier_model::{Digest, Error, ErrorKind, Language, Result, RootKind, signature_files};
 use haulier_protocol::v1::{self, worker_command::Message as Command, worker_message::Message};
 
 use super::{
@@ -117,6 +117,10 @@ impl WorkerClassPath {
 
     /// The entry of that path in one root.
     pub fn find_in(&self, root: usize, path: &str) -> Result<Option<Found>> {
+        self.place_in(root, path)?.map(|place| self.found(place)).transpose()
+    }
+
+    fn place_in(&self, root: usize, path: &str) -> Result<Option<Place>> {
         if root >= self.spans.len() {
             return Ok(None);
         }
@@ -124,10 +128,21 @@ impl WorkerClassPath {
             Some(place) if self.is_multi_release(root)? => Some(place),
             _ => None,
         };
-        match versioned.or_else(|| self.index.in_root(root, path)) {
-            Some(place) => self.found(place).map(Some),
-            None => Ok(None),
-        }
+        Ok(versioned.or_else(|| self.index.in_root(root, path)))
+    }
+
+    /// The path of the entry that [`Self::find_in`] gives for that path: of a versioned one "META-INF/versions/17/...".
+    ///
+    /// # Errors
+    /// When the manifest of the root cannot be had for now. Only `None` means absent.
+    pub fn path_in(&self, root: usize, path: &str) -> Result<Option<Arc<str>>> {
+        Ok(self.place_in(root, path)?.map(|place| self.index.entry(place).path.clone()))
+    }
+
+    /// JVM: the files that sign a root, beside its manifest; none if it is not signed. Asks nobody.
+    pub fn signature_files(&self, root: usize) -> Vec<&str> {
+        let root = self.index.roots().get(root);
+        root.map_or_else(Vec::new, |root| signature_files(root.entries.iter().map(|entry| &*entry.path)))
     }
 
     /// Whether a root has that path; asks nobody.

@@ -60,7 +60,8 @@ pub(super) async fn deploy(store: &Store, contents: &[Vec<u8>]) -> Digest {
         size: bytes.len() as u64,
         executable: false,
     };
-    let root = Root { kind: RootKind::Jvm, entries: contents.iter().enumerate().map(entry).collect() }.encode();
+    let root = Root { kind: RootKind::Jvm, original: None, entries: contents.iter().enumerate().map(entry).collect() }
+        .encode();
     let (mut writer, mut chunks) = (RecordWriter::default(), Vec::new());
     for bytes in contents.iter().chain([&root]) {
         writer.push(Digest::of(bytes), bytes, &mut chunks);

@@ -192,6 +192,26 @@ public final class Cluster implements AutoCloseable {
         return ask(one(UnitDetails::read), Question.UNIT, reference);
     }
 
+    /** {@link #download(String, Path, boolean)}, which replaces nothing that is there. */
+    public CompletableFuture<List<Path>> download(String reference, Path folder) {
+        return download(reference, folder, false);
+    }
+
+    /**
+     * Writes the sources of a unit into a folder, which is made if it is not there. An archive that is opaque gets the
+     * bytes that it had; any other jar, zip or wheel is an archive of its files, stored and in their order; the rest are
+     * folders and Python files. Each appears whole and verified, or not at all. Fails as {@code NotFound} for the unit,
+     * {@code Conflict} for what is there already.
+     *
+     * @param force replaces what is there
+     * @return the path of each source, in the order in which they are searched
+     */
+    public CompletableFuture<List<Path>> download(String reference, Path folder, boolean force) {
+        String absolute = folder.toAbsolutePath().toString();
+        return ask(
+                fields -> Stream.of(fields).map(Path::of).toList(), Question.DOWNLOAD, reference, absolute, force);
+    }
+
     /**
      * Points a movable name of a unit to a deployed version, atomically. Tasks then find it as "pricing:stable"; those
      * that were submitted before keep what they have. Fails as {@code NotFound} for a version that is not there,

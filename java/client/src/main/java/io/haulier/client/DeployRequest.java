@@ -36,6 +36,7 @@ public final class DeployRequest {
                 parts.version,
                 array(parts.sources),
                 parts.replace,
+                parts.opaque,
                 parts.nodes,
                 parts.sha256,
                 parts.dependencies,
@@ -64,6 +65,7 @@ public final class DeployRequest {
         private String version = "";
         private final List<String> sources = new ArrayList<>();
         private boolean replace;
+        private boolean opaque;
         private String nodes = "";
         private String sha256 = "";
         private boolean dependencies = true;
@@ -81,6 +83,7 @@ public final class DeployRequest {
             this.version = other.version;
             this.sources.addAll(other.sources);
             this.replace = other.replace;
+            this.opaque = other.opaque;
             this.nodes = other.nodes;
             this.sha256 = other.sha256;
             this.dependencies = other.dependencies;
@@ -115,6 +118,16 @@ public final class DeployRequest {
         /** Puts the new bytes in the place of other bytes of the same version; by default that is a conflict. */
         public Builder replace() {
             this.replace = true;
+            return this;
+        }
+
+        /**
+         * Keeps the exact bytes of each archive besides its files, so that {@link Cluster#download} gives them back. By
+         * default only of archives that are signed, or that have more in them than files (a script in front, comments).
+         * Folders and Python files have no such bytes and are refused.
+         */
+        public Builder opaque() {
+            this.opaque = true;
             return this;
         }
 

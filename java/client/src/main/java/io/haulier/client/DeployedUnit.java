@@ -11,7 +11,7 @@ import java.util.List;
  * @param version verbatim, as deployed
  * @param digest of its content: "sha256:..."
  * @param state DEPLOYED, or why not
- * @param size bytes of all entries, uncompressed
+ * @param size bytes of all entries, uncompressed, and of archives that are kept as they were
  * @param entries number of entries
  * @param generation grows with each replacement of the same version
  * @param deployedAt by the node's clock

@@ -84,6 +84,7 @@ final class Native {
             String version,
             String[] sources,
             boolean replace,
+            boolean opaque,
             String nodes,
             String sha256,
             boolean dependencies,

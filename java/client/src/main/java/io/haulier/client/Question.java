@@ -29,5 +29,7 @@ enum Question {
     /** The watched storages. */
     WATCHED_STORAGES,
     /** A name, a session or nothing, then units. */
-    EXPLAIN
+    EXPLAIN,
+    /** A reference, the folder, and whether what is there is replaced. */
+    DOWNLOAD
 }

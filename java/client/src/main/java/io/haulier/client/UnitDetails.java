@@ -8,8 +8,10 @@ import java.util.List;
  * @param unit the unit
  * @param entries its files, in the order in which they are searched
  * @param origins where its sources came from, one for each; empty if that was not said
+ * @param originals the archives that are kept as they were: {@link Cluster#download} gives back the bytes that they had
  */
-public record UnitDetails(DeployedUnit unit, List<Entry> entries, List<Origin> origins) {
+public record UnitDetails(
+        DeployedUnit unit, List<Entry> entries, List<Origin> origins, List<Original> originals) {
     /**
      * A file of a unit.
      *
@@ -30,11 +32,21 @@ public record UnitDetails(DeployedUnit unit, List<Entry> entries, List<Origin> o
      */
     public record Origin(String source, String sha256, String coordinates) {}
 
+    /**
+     * An archive that is kept as it was, besides its files: its source is opaque.
+     *
+     * @param source the index of its source in {@link DeployedUnit#sources}
+     * @param digest of its bytes: "sha256:..."
+     * @param size in bytes
+     */
+    public record Original(int source, String digest, long size) {}
+
     static UnitDetails read(Fields fields) {
         return new UnitDetails(
                 DeployedUnit.read(fields),
                 fields.records(entry ->
                         new Entry(entry.text(), entry.text(), entry.number(), entry.flag(), entry.integer())),
-                fields.records(origin -> new Origin(origin.text(), origin.text(), origin.text())));
+                fields.records(origin -> new Origin(origin.text(), origin.text(), origin.text())),
+                fields.records(original -> new Original(original.integer(), original.text(), original.number())));
     }
 }

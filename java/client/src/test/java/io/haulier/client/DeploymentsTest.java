@@ -1,5 +1,6 @@
 package io.haulier.client;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -9,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.sun.net.httpserver.HttpServer;
 import io.haulier.api.ErrorKind;
 import io.haulier.api.HaulierException;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -31,6 +33,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -166,6 +170,31 @@ class DeploymentsTest {
         HaulierException mixed = failure(cluster.deploy(request.paths(classes).build()));
         assertEquals(ErrorKind.INVALID_ARGUMENT, mixed.kind());
         cluster.undeploy("fetched").get(30, TimeUnit.SECONDS);
+    }
+
+    @Test
+    void exactBytesComeBack() throws Exception {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (ZipOutputStream out = new ZipOutputStream(bytes)) {
+            out.putNextEntry(new ZipEntry("kept_unit.py"));
+            out.write("def f(): return 'kept'\n".getBytes(StandardCharsets.UTF_8));
+        }
+        String url = file("/kept.zip", bytes.toByteArray());
+        DeployRequest.Builder request = DeployRequest.of("kept").sources(url);
+        DeployedUnit plain = cluster.deploy(request.version("1.0.0").build()).get(30, TimeUnit.SECONDS);
+        assertEquals(List.of(), cluster.inspect(plain.reference()).get(30, TimeUnit.SECONDS).originals());
+        DeployedUnit unit = cluster.deploy(request.version("2.0.0").opaque().build()).get(30, TimeUnit.SECONDS);
+        UnitDetails details = cluster.inspect(unit.reference()).get(30, TimeUnit.SECONDS);
+        UnitDetails.Original original = details.originals().get(0);
+        assertEquals(0, original.source());
+        assertEquals(bytes.size(), original.size());
+        assertEquals("sha256:" + details.origins().get(0).sha256(), original.digest());
+        List<Path> written = cluster.download(unit.reference(), folder).get(30, TimeUnit.SECONDS);
+        assertEquals(List.of(folder.resolve("kept.zip")), written);
+        assertArrayEquals(bytes.toByteArray(), Files.readAllBytes(written.get(0)));
+        assertEquals(ErrorKind.CONFLICT, failure(cluster.download(unit.reference(), folder)).kind());
+        assertEquals(written, cluster.download(unit.reference(), folder, true).get(30, TimeUnit.SECONDS));
+        cluster.undeploy("kept").get(30, TimeUnit.SECONDS);
     }
 
     @Test

@@ -19,6 +19,12 @@ interface ClassPath {
     /** The indexes of the roots that have that path, in order. */
     int[] roots(String path);
 
+    /** The path of the entry that {@link #findIn} gives: of a versioned one "META-INF/versions/17/..."; null: absent. */
+    String pathIn(int root, String path);
+
+    /** The paths of the files that sign a root, beside its manifest; none if it is not signed. */
+    String[] signatureFiles(int root);
+
     /** The label of each root: "pricing:1.2.0/pricing.jar". */
     String[] labels();
 

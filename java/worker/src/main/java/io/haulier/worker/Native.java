@@ -36,6 +36,12 @@ final class Native {
     /** The indexes of the roots that have that path, in order. */
     static native int[] roots(long classPath, String path);
 
+    /** The path of the entry that {@link #findIn} gives for that path; null: absent. */
+    static native String pathIn(long classPath, int root, String path);
+
+    /** The files that sign a root, beside its manifest; none if it is not signed. */
+    static native String[] signatureFiles(long classPath, int root);
+
     /** The label of each root. */
     static native String[] labels(long classPath);
 

@@ -39,6 +39,16 @@ final class NativeClassPath implements ClassPath {
     }
 
     @Override
+    public String pathIn(int root, String path) {
+        return Native.pathIn(handle, root, path);
+    }
+
+    @Override
+    public String[] signatureFiles(int root) {
+        return Native.signatureFiles(handle, root);
+    }
+
+    @Override
     public String[] labels() {
         return labels;
     }

@@ -23,11 +23,13 @@ final class RootUrls extends URLStreamHandler {
     private static final String SEPARATOR = "!/";
 
     private final ClassPath classPath;
+    private final SignedRoots signed;
     private final String[] names;
     private final Map<String, Integer> indexes = new HashMap<>();
 
-    RootUrls(ClassPath classPath) {
+    RootUrls(ClassPath classPath, SignedRoots signed) {
         this.classPath = classPath;
+        this.signed = signed;
         this.names = classPath.labels().clone();
         for (int root = 0; root < names.length; root++) {
             String label = names[root];
@@ -92,6 +94,7 @@ final class RootUrls extends URLStreamHandler {
             if (bytes == null) {
                 throw new FileNotFoundException(url.toString());
             }
+            signed.signers(root, path, bytes);
             connected = true;
         }
 

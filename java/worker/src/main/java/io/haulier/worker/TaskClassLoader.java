@@ -34,6 +34,7 @@ final class TaskClassLoader extends ClassLoader {
 
     private final ClassPath classPath;
     private final RootUrls urls;
+    private final SignedRoots signed;
     private final ProtectionDomain[] domains;
     private final Map<Integer, Optional<Manifest>> manifests = new ConcurrentHashMap<>();
     private final Map<String, NamedTask> tasks = new ConcurrentHashMap<>();
@@ -41,7 +42,8 @@ final class TaskClassLoader extends ClassLoader {
     TaskClassLoader(ClassPath classPath) {
         super(SHARED);
         this.classPath = classPath;
-        this.urls = new RootUrls(classPath);
+        this.signed = new SignedRoots(classPath);
+        this.urls = new RootUrls(classPath, signed);
         this.domains = new ProtectionDomain[classPath.labels().length];
         for (int root = 0; root < domains.length; root++) {
             CodeSource source = new CodeSource(urls.root(root), (Certificate[]) null);
@@ -71,7 +73,7 @@ final class TaskClassLoader extends ClassLoader {
                 return Optional.of(classPath.labels()[root]);
             }
         }
-        return Optional.empty();
+        return signed.rootOf(domain).map(root -> classPath.labels()[root]);
     }
 
     @Override
@@ -121,9 +123,12 @@ final class TaskClassLoader extends ClassLoader {
     private Class<?> define(String name) {
         int[] root = new int[1];
         byte[] bytes;
+        ProtectionDomain domain = null;
         try {
-            bytes = classPath.find(name.replace('.', '/') + ".class", root);
+            String path = name.replace('.', '/') + ".class";
+            bytes = classPath.find(path, root);
             if (bytes != null) {
+                domain = signed.domain(root[0], path, bytes, domains[root[0]]);
                 definePackageOf(name, root[0]);
             }
         } catch (HaulierException problem) {
@@ -134,7 +139,7 @@ final class TaskClassLoader extends ClassLoader {
         }
         synchronized (getClassLoadingLock(name)) {
             Class<?> defined = findLoadedClass(name);
-            return defined != null ? defined : defineClass(name, bytes, 0, bytes.length, domains[root[0]]);
+            return defined != null ? defined : defineClass(name, bytes, 0, bytes.length, domain);
         }
     }
 

@@ -94,6 +94,18 @@ final class MemoryClassPath implements ClassPath {
     }
 
     @Override
+    public String pathIn(int root, String path) {
+        return roots.get(root).containsKey(path) ? path : null;
+    }
+
+    @Override
+    public String[] signatureFiles(int root) {
+        return roots.get(root).keySet().stream()
+                .filter(path -> path.matches("META-INF/[^/]+\\.(SF|RSA|DSA|EC)"))
+                .toArray(String[]::new);
+    }
+
+    @Override
     public String[] labels() {
         return labels.toArray(String[]::new);
     }

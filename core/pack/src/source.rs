@@ -12,6 +12,7 @@ use crate::{
     DenyList, KnownDigests, Limits, PackedRoot,
     archive::{Archive, Opened, Opening, place_as_is, place_in_wheel},
     content::{self, Content},
+    fat_jar,
     folder::{Files, Flavor, Found, Keep, Search},
     limits::Budget,
     paths::BadEntry,
@@ -29,30 +30,34 @@ pub(crate) fn read_source(path: &Path, limits: &Limits, known: Option<&KnownDige
     }
     let name = name_of(path);
     let extension = Path::new(&name).extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let read = |place, budget: &mut Budget<'_>| {
-        let none = DenyList::none();
-        Archive::open(content::open(path)?.0, &Opening { deny: &none, bad: BadEntry::Refuse, place, known }, budget)
-    };
+    let none = DenyList::none();
+    let opening = |place| Opening { deny: &none, bad: BadEntry::Refuse, place, known };
+    let read = |place, budget: &mut Budget<'_>| Archive::open(content::open(path)?.0, &opening(place), budget);
     match extension.as_str() {
-        "jar" => Ok(vec![of_archive(name, RootKind::Jvm, read(place_as_is, &mut budget)?)?.of_file(path)]),
+        "jar" | "war" => {
+            let jar = read(place_as_is, &mut budget)?;
+            let mut roots = fat_jar::roots(name, jar, &opening(place_as_is), &mut budget)?.into_iter();
+            Ok(roots.next().map(|own| own.of_file(path)).into_iter().chain(roots).collect())
+        }
         "zip" => read_zip(path, name, read(place_as_is, &mut budget)?, known, &mut budget),
         "whl" => Ok(vec![of_archive(name, RootKind::Python, read(place_in_wheel, &mut budget)?)?.of_file(path)]),
         "py" => read_module(path, name, &mut budget),
-        _ => Err(nothing(&format!("'{name}' is no jar, zip, wheel, folder or Python file"))),
+        _ => Err(nothing(&format!("'{name}' is no jar, war, zip, wheel, folder or Python file"))),
     }
 }
 
-pub(crate) fn read_class_root(path: &Path, deny: &DenyList, limits: &Limits) -> Result<PackedRoot> {
+pub(crate) fn read_class_roots(path: &Path, deny: &DenyList, limits: &Limits) -> Result<Vec<PackedRoot>> {
     let metadata = path.metadata().map_err(|error| refusal::io(path, error))?;
     let mut budget = Budget::new(limits);
     let name = name_of(path);
     if !metadata.is_dir() {
         let opening = Opening { deny, bad: BadEntry::Skip, place: place_as_is, known: None };
-        return of_archive(name, RootKind::Jvm, Archive::open(content::open(path)?.0, &opening, &mut budget)?);
+        let jar = Archive::open(content::open(path)?.0, &opening, &mut budget)?;
+        return fat_jar::roots(name, jar, &opening, &mut budget);
     }
     let mut search = Search::new(path, Flavor::Jvm, deny, BadEntry::Skip, limits.entries)?;
     search.everything("")?;
-    of_search(name, RootKind::Jvm, search, BadEntry::Skip, Keep::Copy, &mut budget)
+    Ok(vec![of_search(name, RootKind::Jvm, search, BadEntry::Skip, Keep::Copy, &mut budget)?])
 }
 
 pub(crate) fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> Result<PackedRoot> {
@@ -107,7 +112,7 @@ fn read_zip(
 }
 
 /// Writes an entry to a temporary file without a name.
-fn unpack(archive: &Archive, index: usize) -> Result<File> {
+pub(crate) fn unpack(archive: &Archive, index: usize) -> Result<File> {
     let failed = |error| refusal::io(&std::env::temp_dir(), error);
     let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
     archive.extract(index, &mut |bytes| file.write_all(bytes).map_err(failed))?;
@@ -196,7 +201,7 @@ fn of_files(name: String, kind: RootKind, files: Files) -> Result<PackedRoot> {
     of_content(name, kind, files.entries, files.content, files.skipped)
 }
 
-fn of_archive(name: String, kind: RootKind, opened: Opened) -> Result<PackedRoot> {
+pub(crate) fn of_archive(name: String, kind: RootKind, opened: Opened) -> Result<PackedRoot> {
     of_content(name, kind, opened.entries, Content::Archive(opened.archive), opened.skipped)
 }
 
@@ -216,7 +221,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).or_else(real).unwrap_or_else(|| "root".to_owned())
 }
 
-fn is_jar(path: &str) -> bool {
+pub(crate) fn is_jar(path: &str) -> bool {
     ends(path, "jar")
 }
 

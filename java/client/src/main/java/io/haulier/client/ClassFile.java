@@ -5,15 +5,21 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
- * What a class file says and reflection does not: the line at which a method begins, and whether its code reads a field.
- * Reads what javac writes; whatever else it meets is an {@link IllegalArgumentException}.
+ * What a class file says and reflection does not: the line at which a method begins, whether its code reads a field, and
+ * which classes it names. Reads what javac writes; whatever else it meets is an {@link IllegalArgumentException}.
  */
 final class ClassFile {
     private static final int MAGIC = 0xCAFEBABE;
+    private static final Pattern IN_DESCRIPTOR = Pattern.compile("L([^;<>()\\[:]+)[;<]");
+    private static final int TEXT = 1;
+    private static final int CLASS = 7;
     private static final int FIELD_REFERENCE = 9;
     private static final int METHOD_HANDLE = 15;
     private static final int GET_FIELD = 0xb4;
@@ -87,6 +93,19 @@ final class ClassFile {
                 .filter(code -> code.name.equals(method) && code.line > 0 && !sourceFile.isEmpty())
                 .findFirst()
                 .map(code -> sourceFile + ":" + code.line);
+    }
+
+    /** The names of the classes that it mentions; a text that looks like one counts. */
+    Set<String> classes() {
+        Set<String> names = new LinkedHashSet<>();
+        for (int index = 1; index < constants.length; index++) {
+            if (tag(index) == CLASS && !text(operand(index, 1)).startsWith("[")) {
+                names.add(text(operand(index, 1)).replace('/', '.'));
+            } else if (tag(index) == TEXT) {
+                IN_DESCRIPTOR.matcher(text(index)).results().forEach(found -> names.add(found.group(1).replace('/', '.')));
+            }
+        }
+        return names;
     }
 
     /** Whether code outside of constructors reads the field: {@code owner} is "com/acme/Main$1". */

@@ -12,6 +12,7 @@ import java.lang.reflect.Field;
 import java.lang.reflect.Modifier;
 import java.lang.reflect.Proxy;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Deque;
@@ -89,16 +90,16 @@ final class UnusedOuters {
     private static boolean isLeaf(Object object, Class<?> type) {
         String place = type.getPackageName();
         return object instanceof Enum<?>
-                || place.equals("java.lang")
+                || place.equals("java.lang") && !(object instanceof Throwable)
                 || place.equals("java.math")
                 || place.startsWith("java.time")
-                || place.equals("java.util") && !(object instanceof Collection<?>) && !(object instanceof Map<?, ?>)
-                        && ObjectStreamClass.lookupAny(type).getFields().length == primitives(type);
+                || place.equals("java.util")
+                        && !(object instanceof Collection<?> || object instanceof Map<?, ?>)
+                        && hasOnlyNumbers(type);
     }
 
-    private static long primitives(Class<?> type) {
-        ObjectStreamField[] fields = ObjectStreamClass.lookupAny(type).getFields();
-        return java.util.Arrays.stream(fields).filter(ObjectStreamField::isPrimitive).count();
+    private static boolean hasOnlyNumbers(Class<?> type) {
+        return Arrays.stream(ObjectStreamClass.lookupAny(type).getFields()).allMatch(ObjectStreamField::isPrimitive);
     }
 
     private void visitLambda(Object object) {
@@ -186,6 +187,10 @@ final class UnusedOuters {
     private static boolean isUnread(Class<?> type) {
         String owner = type.getName().replace('.', '/');
         try {
+            // Classes for Java before 11, and those of some other compilers, do not say which belong together.
+            if (type.getNestHost() == type) {
+                return false;
+            }
             for (Class<?> member : type.getNestHost().getNestMembers()) {
                 ClassFile file = ClassFile.of(member).orElse(null);
                 if (file == null || reads(file, owner, type)) {

@@ -136,6 +136,9 @@ fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
     if let Some(path) = arguments.java {
         builder = builder.java(path);
     }
+    if let Some(pattern) = arguments.serial_filter {
+        builder = builder.serial_filter(pattern);
+    }
     if let Some(path) = arguments.python {
         builder = builder.python(path);
     }

@@ -83,6 +83,7 @@ pub struct NodeBuilder {
     pub(crate) home: Option<PathBuf>,
     pub(crate) launcher: Option<PathBuf>,
     pub(crate) java: PathBuf,
+    pub(crate) serial_filter: Option<String>,
     pub(crate) python: PathBuf,
     pub(crate) slots: u16,
     pub(crate) readable: Vec<PathBuf>,
@@ -113,6 +114,7 @@ impl Default for NodeBuilder {
             home: None,
             launcher: None,
             java: "java".into(),
+            serial_filter: None,
             python: "python3".into(),
             slots: u16::try_from(cores).unwrap_or(u16::MAX),
             readable: Vec::new(),
@@ -261,6 +263,14 @@ impl NodeBuilder {
     #[must_use]
     pub fn java(mut self, path: impl Into<PathBuf>) -> Self {
         self.java = path.into();
+        self
+    }
+
+    /// What JVM workers accept as serialized objects, a pattern of `java.io.ObjectInputFilter`: "!com.acme.Danger;*".
+    /// Default: every class of the task, nested at most 1,000 deep.
+    #[must_use]
+    pub fn serial_filter(mut self, pattern: impl Into<String>) -> Self {
+        self.serial_filter = Some(pattern.into());
         self
     }
 

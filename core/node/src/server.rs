@@ -238,7 +238,8 @@ fn start_supervisor(options: &NodeBuilder, program: PathBuf) -> Result<(Supervis
     let installed = || program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier");
     let home = workers::check_home(&options.home.clone().unwrap_or_else(installed))?;
     let launcher = options.launcher.clone().unwrap_or(program);
-    Ok((Supervisor::start(SupervisorOptions { launcher, home: home.clone() })?, home))
+    let options = SupervisorOptions { launcher, home: home.clone(), serial_filter: options.serial_filter.clone() };
+    Ok((Supervisor::start(options)?, home))
 }
 
 /// What this node says of itself.

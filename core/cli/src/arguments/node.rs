@@ -93,6 +93,9 @@ pub(crate) struct NodeArguments {
     /// Java to run JVM tasks with [default: java on the PATH].
     #[arg(long, value_name = "PATH", env = "HAULIER_JAVA", value_hint = ValueHint::ExecutablePath)]
     pub(crate) java: Option<PathBuf>,
+    /// What JVM tasks accept as serialized objects, as java.io.ObjectInputFilter writes it: '!com.acme.Danger;*'.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) serial_filter: Option<String>,
     /// Python to run Python tasks with [default: python3 on the PATH].
     #[arg(long, value_name = "PATH", env = "HAULIER_PYTHON", value_hint = ValueHint::ExecutablePath)]
     pub(crate) python: Option<PathBuf>,

@@ -121,6 +121,21 @@ class PeerLoadingTest {
     }
 
     @Test
+    void anInterruptedTaskFetchesAClassAndStaysInterrupted() throws Exception {
+        String name = "io.haulier.client.RemoteTasks$Later";
+        RemoteCallable<String> interrupted = () -> {
+            Thread.currentThread().interrupt();
+            Object later = Class.forName(name).getDeclaredConstructor().newInstance();
+            return ((Supplier<?>) later).get() + " " + Thread.interrupted();
+        };
+        assertEquals("later true", pool.submit(interrupted).get());
+        assertEquals("later", pool.submit(() -> {
+            Object later = Class.forName(name).getDeclaredConstructor().newInstance();
+            return ((Supplier<?>) later).get();
+        }).get());
+    }
+
+    @Test
     void twoLambdasOfOneSiteKeepTheirOwnValues() throws Exception {
         List<Future<Integer>> futures = new ArrayList<>();
         for (int number = 0; number < 200; number++) {

@@ -154,6 +154,7 @@ class UnusedOutersTest {
         refused(new Holder(new Alone(), this));
         refused(new Holder(new Alone(), new AtomicReference<>(this)));
         refused(new Secretive(new Alone(), "text"));
+        refused(new Holder(new Alone(), new IllegalStateException("with a cause")));
         refused(new Holder(new Alone(), new ArrayList<>(List.of(this))));
         RemoteCallable<String> lambda = () -> name;
         refused(new Holder(new Alone(), (Serializable) lambda));
@@ -164,6 +165,7 @@ class UnusedOutersTest {
         ClassFile file = ClassFile.of(UnusedOutersTest.class).orElseThrow();
         assertTrue(file.line("theLinesOfAClassAreRead").orElseThrow().startsWith("UnusedOutersTest.java:"));
         assertTrue(file.line("absent").isEmpty());
+        assertTrue(file.classes().contains(Secretive.class.getName()));
         assertThrows(IllegalArgumentException.class, () -> ClassFile.read(new byte[] {1, 2, 3}));
         assertThrows(IllegalArgumentException.class, () -> ClassFile.read(new byte[1000]));
     }

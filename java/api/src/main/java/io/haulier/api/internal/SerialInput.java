@@ -30,6 +30,16 @@ public final class SerialInput extends ObjectInputStream {
             "double", double.class,
             "void", void.class);
 
+    /** The filter refuses what is to be read. */
+    public static final class Refused extends InvalidClassException {
+        private static final long serialVersionUID = 1L;
+
+        private Refused(String what, InvalidClassException cause) {
+            super(what);
+            initCause(cause);
+        }
+    }
+
     private final ClassLoader loader;
     private String refused;
 
@@ -51,7 +61,7 @@ public final class SerialInput extends ObjectInputStream {
     private static String describe(ObjectInputFilter.FilterInfo info, boolean limitsAlone) {
         if (limitsAlone && info.depth() > MAXIMUM_DEPTH) {
             return "its objects are nested deeper than " + MAXIMUM_DEPTH
-                    + ": send a chain of objects as an array or an ArrayList, or write it in writeObject";
+                    + ": send a chain of objects as an array or an ArrayList";
         }
         String what = info.serialClass() == null ? "an object" : info.serialClass().getTypeName();
         String length = info.arrayLength() < 0 ? "" : " of length " + info.arrayLength();
@@ -64,7 +74,7 @@ public final class SerialInput extends ObjectInputStream {
      * @param bytes the serialized form
      * @param loader where its classes come from
      * @param filter what may be read; null: {@link #DEFAULT_FILTER}
-     * @throws InvalidClassException also where the filter refuses; its message says what
+     * @throws Refused where the filter refuses; its message says what
      */
     public static Object read(byte[] bytes, ClassLoader loader, ObjectInputFilter filter)
             throws IOException, ClassNotFoundException {
@@ -80,9 +90,7 @@ public final class SerialInput extends ObjectInputStream {
             if (refused == null) {
                 throw problem;
             }
-            InvalidClassException explained = new InvalidClassException(refused);
-            explained.initCause(problem);
-            throw explained;
+            throw new Refused(refused, problem);
         }
     }
 

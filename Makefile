@@ -73,7 +73,7 @@ build-fixtures: build-java
 ## Test ----------------------------------------------------------------------------------------------------------------
 
 STAGES := check-codegen check-proto check-tidy check-format check-clippy test-rust test-java test-python \
-          test-conformance test-languages test-demo test-readme test-install
+          test-conformance test-programs test-demo test-readme test-install
 
 .PHONY: test $(STAGES)
 test: build  ## Builds everything and runs all tests of all languages.
@@ -110,7 +110,7 @@ ifneq ($(JDK_25),)
 test-java: test-java-jdk25
 .PHONY: test-java-jdk25
 test-java-jdk25:
-	PATH=$(JDK_25)/bin:$$PATH $(MVN) --quiet --file java/pom.xml --projects client test $(MVN_NATIVE) \
+	PATH=$(JDK_25)/bin:$$PATH $(MVN) --file java/pom.xml --projects client test $(MVN_NATIVE) \
 	    -Dhaulier.node=$(HAULIER_DIST)/bin/haulier -Djvm=$(JDK_25)/bin/java -Dtest=FunctionFormsTest,PeerLoadingTest
 endif
 
@@ -126,8 +126,8 @@ test-conformance-jdk25:
 	PATH=$(JDK_25)/bin:$$PATH tests/with_node.sh $(MVN) --quiet --file tests/conformance/java/pom.xml compile exec:exec
 endif
 
-test-languages:
-	tests/with_node.sh $(MVN) --quiet --file tests/languages/pom.xml verify
+test-programs:
+	tests/with_node.sh $(MVN) --quiet --file tests/programs/pom.xml verify
 
 test-demo:
 	tests/demo/run.sh

@@ -1,6 +1,6 @@
 @file:JvmName("Main")
 
-package languages
+package programs
 
 import io.haulier.api.HaulierException
 import io.haulier.api.RemoteCallable

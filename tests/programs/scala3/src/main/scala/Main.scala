@@ -1,4 +1,4 @@
-package languages
+package programs
 
 import io.haulier.api.{HaulierException, RemoteCallable, TaskContext}
 import io.haulier.client.{Haulier, RemoteExecutor}

@@ -1,4 +1,4 @@
-package languages
+package programs
 
 import groovy.transform.Canonical
 import groovy.transform.CompileStatic

@@ -1,4 +1,4 @@
-package languages
+package programs
 
 import io.haulier.api.{HaulierException, RemoteCallable, TaskContext}
 import io.haulier.client.{Haulier, RemoteExecutor}
@@ -57,7 +57,7 @@ object Main {
     // A class and its companion, named at run time only: both come from the one snapshot.
     val same = run(pool) { () =>
       val loader = Thread.currentThread().getContextClassLoader
-      loader.loadClass("languages.Point").getClassLoader eq loader.loadClass("languages.Point$").getClassLoader
+      loader.loadClass("programs.Point").getClassLoader eq loader.loadClass("programs.Point$").getClassLoader
     }
     expect(true, same)
   }

@@ -82,7 +82,7 @@ pub struct NodeBuilder {
     pub(crate) production: bool,
     pub(crate) home: Option<PathBuf>,
     pub(crate) launcher: Option<PathBuf>,
-    pub(crate) java: PathBuf,
+    pub(crate) java: Vec<PathBuf>,
     pub(crate) serial_filter: Option<String>,
     pub(crate) python: PathBuf,
     pub(crate) slots: u16,
@@ -113,7 +113,7 @@ impl Default for NodeBuilder {
             production: false,
             home: None,
             launcher: None,
-            java: "java".into(),
+            java: Vec::new(),
             serial_filter: None,
             python: "python3".into(),
             slots: u16::try_from(cores).unwrap_or(u16::MAX),
@@ -259,10 +259,11 @@ impl NodeBuilder {
         self
     }
 
-    /// The `java` to start JVM workers with. Default: from the `PATH`.
+    /// The `java` to start JVM workers with. Default: from the `PATH`. Called again: another one; a task then runs on the
+    /// oldest release that reads all classes of its class path, and the first one is the default.
     #[must_use]
     pub fn java(mut self, path: impl Into<PathBuf>) -> Self {
-        self.java = path.into();
+        self.java.push(path.into());
         self
     }
 

@@ -16,6 +16,7 @@ VENV := $(CACHE)/venv
 WHEELS := $(CARGO_TARGET_DIR)/wheels
 PYTHON := $(VENV)/bin/python
 MVN := mvn --batch-mode --no-transfer-progress -Dstyle.color=never
+JDK_25 := $(wildcard /usr/lib/jvm/temurin-25-jdk-amd64)
 MVN_NATIVE := -Dhaulier.jni=$(CARGO_TARGET_DIR)/debug/libhaulier_jni.so
 export CARGO_TARGET_DIR HAULIER_DIST
 export HAULIER_WHEELS := $(WHEELS)
@@ -72,7 +73,7 @@ build-fixtures: build-java
 ## Test ----------------------------------------------------------------------------------------------------------------
 
 STAGES := check-codegen check-proto check-tidy check-format check-clippy test-rust test-java test-python \
-          test-conformance test-demo test-readme test-install
+          test-conformance test-programs test-demo test-readme test-install
 
 .PHONY: test $(STAGES)
 test: build  ## Builds everything and runs all tests of all languages.
@@ -104,18 +105,29 @@ test-java:
 test-python:
 	$(PYTHON) -m pytest -q -p no:cacheprovider python/tests
 
+# What is submitted in each form that Java has, by a client and to workers on the newest JDK, where there is one.
+ifneq ($(JDK_25),)
+test-java: test-java-jdk25
+.PHONY: test-java-jdk25
+test-java-jdk25:
+	PATH=$(JDK_25)/bin:$$PATH $(MVN) --file java/pom.xml --projects client test $(MVN_NATIVE) \
+	    -Dhaulier.node=$(HAULIER_DIST)/bin/haulier -Djvm=$(JDK_25)/bin/java -Dtest=FunctionFormsTest,PeerLoadingTest,UnitClassesTest
+endif
+
 test-conformance:
 	tests/with_node.sh $(PYTHON) tests/conformance/run_python.py
 	tests/with_node.sh $(MVN) --quiet --file tests/conformance/java/pom.xml compile exec:exec
 
 # The same cases with workers and a client on the newest JDK, where there is one.
-JDK_25 := $(wildcard /usr/lib/jvm/temurin-25-jdk-amd64)
 ifneq ($(JDK_25),)
 test-conformance: test-conformance-jdk25
 .PHONY: test-conformance-jdk25
 test-conformance-jdk25:
 	PATH=$(JDK_25)/bin:$$PATH tests/with_node.sh $(MVN) --quiet --file tests/conformance/java/pom.xml compile exec:exec
 endif
+
+test-programs:
+	tests/with_node.sh $(MVN) --quiet --file tests/programs/pom.xml verify
 
 test-demo:
 	tests/demo/run.sh

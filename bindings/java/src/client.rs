@@ -107,6 +107,18 @@ extern "system" fn Java_io_haulier_client_Native_openScope<'local>(
 }
 
 #[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_refreshScope<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    scope: jlong,
+) {
+    native(env, &class, |_| {
+        SCOPES.get(scope, "send code")?.code.refresh();
+        Ok(())
+    });
+}
+
+#[unsafe(no_mangle)]
 extern "system" fn Java_io_haulier_client_Native_addStart<'local>(
     env: EnvUnowned<'local>,
     class: JClass<'local>,

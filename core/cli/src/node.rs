@@ -137,8 +137,9 @@ fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
     if let Some(slots) = arguments.slots {
         builder = builder.slots(slots);
     }
-    if let Some(path) = arguments.java {
-        builder = builder.java(path);
+    builder = arguments.java.into_iter().fold(builder, NodeBuilder::java);
+    if let Some(pattern) = arguments.serial_filter {
+        builder = builder.serial_filter(pattern);
     }
     if let Some(path) = arguments.python {
         builder = builder.python(path);

@@ -33,7 +33,8 @@ const KEPT_SNAPSHOTS: usize = 16;
 
 /// The code of one class loader or interpreter of this client, as the cluster may load it.
 ///
-/// A JVM scope is read once; a Python scope is read again when a file below its roots has changed.
+/// A JVM scope is read once, and again after [`CodeScope::refresh`]; a Python scope when a file below its roots has
+/// changed.
 #[derive(Debug)]
 pub struct CodeScope {
     session: Arc<Session>,
@@ -70,6 +71,12 @@ impl CodeScope {
         }
         self.session.check(OPERATION)?;
         self.scope.prepare(&self.session, start)
+    }
+
+    /// Says that the roots have changed: they are read again when the next task needs code. Tasks that were submitted
+    /// before keep what they had.
+    pub fn refresh(&self) {
+        self.scope.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// What [`CodeScope::prepare`] would return at once: the node has it all, and nothing has changed. Never waits.

@@ -281,8 +281,13 @@ async fn place(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: &v
     }
     let peer = !submit.snapshot.is_empty();
     let (paths, origin) = (node.clone(), session.clone());
-    let resolve = move || paths.class_paths.resolve(&origin, language, class_path, units);
-    let resolved = tokio::task::spawn_blocking(resolve)
+    let resolve = move || {
+        let resolved = paths.class_paths.resolve(&origin, language, class_path, units)?;
+        let choice = language == Language::Java && paths.jdks.are_several();
+        let newest = choice.then(|| resolved.newest_class(&paths.store)).flatten();
+        Ok::<_, Error>((resolved, newest))
+    };
+    let (resolved, newest) = tokio::task::spawn_blocking(resolve)
         .await
         .map_err(|error| Error::internal("build a class path", error.to_string()))??;
     // Tasks without peer-loaded code belong to no session: they share by class path. A function that travels by value
@@ -295,7 +300,8 @@ async fn place(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: &v
     };
     let loader = loader_id(resolved.digest, &scope);
     let environment = (language == Language::Python).then(|| loader.clone());
-    let pool = PoolKey { group: session.identity.name().into(), language, environment };
+    let pool =
+        PoolKey { group: session.identity.name().into(), language, environment, java: node.jdks.choose(newest).await? };
     let private = !scope.is_empty();
     Ok(Placement { class_path: resolved, loader, pool, isolated, private })
 }

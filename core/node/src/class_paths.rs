@@ -17,7 +17,7 @@ use haulier_protocol::v1;
 use haulier_store::Store;
 use parking_lot::Mutex;
 
-use crate::{code, local_code::LocalCode, options::Limits, session::Session, units::PinnedUnit};
+use crate::{code, jdks, local_code::LocalCode, options::Limits, session::Session, units::PinnedUnit};
 
 /// A class path whose roots are known; lives as long as a task, a session or a worker needs it.
 pub(crate) struct ResolvedClassPath {
@@ -54,6 +54,17 @@ impl ResolvedClassPath {
         self.roots
             .iter()
             .flat_map(|root| std::iter::once(root.root.digest()).chain(root.root.contents().map(|(digest, _)| digest)))
+    }
+
+    /// The version of the newest of its classes that are in `store`, without those for other releases. Reads the
+    /// beginning of each.
+    pub(crate) fn newest_class(&self, store: &Store) -> Option<u16> {
+        let is_class = |path: &str| {
+            path.ends_with(".class") && !path.starts_with("META-INF/") && !path.ends_with("module-info.class")
+        };
+        let entries = self.roots.iter().flat_map(|root| &root.root.entries);
+        let classes = entries.filter(|entry| is_class(entry.path.as_str()) && store.contains(&entry.digest));
+        classes.filter_map(|entry| jdks::version_of(&store.read(&entry.digest).ok()?)).max()
     }
 
     fn snapshot(&self) -> Option<Digest> {

@@ -24,6 +24,7 @@ use crate::{
     class_paths::ClassPaths,
     content::Fetches,
     identity::{Identity, Tokens},
+    jdks::Jdks,
     members::{Members, Peer},
     options::Limits,
     payloads::PayloadFolder,
@@ -43,7 +44,7 @@ pub(crate) struct NodeCore {
     pub(crate) limits: Limits,
     pub(crate) peer_loading: bool,
     pub(crate) slots: u16,
-    pub(crate) java: PathBuf,
+    pub(crate) jdks: Jdks,
     pub(crate) python: PathBuf,
     pub(crate) interpreter: tokio::sync::OnceCell<PathBuf>,
     pub(crate) runtimes: tokio::sync::OnceCell<HashMap<String, String>>,
@@ -89,7 +90,7 @@ pub(crate) struct Pulse {
 pub(crate) fn prepare_worker(node: &Arc<NodeCore>, session: &Session) {
     if session.language == Some(Language::Java) {
         let group = session.identity.name().into();
-        node.scheduler.prepare(PoolKey { group, language: Language::Java, environment: None });
+        node.scheduler.prepare(PoolKey { group, language: Language::Java, environment: None, java: None });
     }
 }
 

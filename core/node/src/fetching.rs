@@ -76,7 +76,7 @@ async fn deploy(
     let sources = parse(&request.sources).map_err(in_operation)?;
     let upload = node.uploads.begin(&order.name, order.version.as_ref(), deployed_by);
     let gathering = Gathering {
-        resolver: Resolver::new(&node.java, node.home.join("haulier-maven.jar")),
+        resolver: Resolver::new(node.jdks.first(), node.home.join("haulier-maven.jar")),
         maven: maven_options(request.maven.unwrap_or_default()),
         sha256: Some(request.sha256).filter(|digest| !digest.is_empty()),
         folder: node.temp.clone(),

@@ -84,7 +84,8 @@ pub struct NodeBuilder {
     pub(crate) production: bool,
     pub(crate) home: Option<PathBuf>,
     pub(crate) launcher: Option<PathBuf>,
-    pub(crate) java: PathBuf,
+    pub(crate) java: Vec<PathBuf>,
+    pub(crate) serial_filter: Option<String>,
     pub(crate) python: PathBuf,
     pub(crate) slots: u16,
     pub(crate) readable: Vec<PathBuf>,
@@ -115,7 +116,8 @@ impl Default for NodeBuilder {
             production: false,
             home: None,
             launcher: None,
-            java: "java".into(),
+            java: Vec::new(),
+            serial_filter: None,
             python: "python3".into(),
             slots: u16::try_from(cores).unwrap_or(u16::MAX),
             readable: Vec::new(),
@@ -267,10 +269,19 @@ impl NodeBuilder {
         self
     }
 
-    /// The `java` to start JVM workers with. Default: from the `PATH`.
+    /// The `java` to start JVM workers with. Default: from the `PATH`. Called again: another one; a task then runs on the
+    /// oldest release that reads all classes of its class path, and the first one is the default.
     #[must_use]
     pub fn java(mut self, path: impl Into<PathBuf>) -> Self {
-        self.java = path.into();
+        self.java.push(path.into());
+        self
+    }
+
+    /// What JVM workers accept as serialized objects, a pattern of `java.io.ObjectInputFilter`: "!com.acme.Danger;*".
+    /// Default: every class of the task, nested at most 1,000 deep.
+    #[must_use]
+    pub fn serial_filter(mut self, pattern: impl Into<String>) -> Self {
+        self.serial_filter = Some(pattern.into());
         self
     }
 

@@ -8,12 +8,14 @@ use haulier_protocol::v1::{self, TaskState};
 
 use crate::{broadcast::Reply, class_paths::ResolvedClassPath, payloads::StoredPayload, session::Session};
 
-/// Which workers can run a task: a trust group's, of a language; Python also by environment.
+/// Which workers can run a task: a trust group's, of a language; Python also by environment, Java by release.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct PoolKey {
     pub(crate) group: Arc<str>,
     pub(crate) language: Language,
     pub(crate) environment: Option<Bytes>,
+    /// The release of Java, where it is not that of the node's default.
+    pub(crate) java: Option<u16>,
 }
 
 /// Where the tasks of one class path and session run; shared by all of them.

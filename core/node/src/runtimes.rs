@@ -27,7 +27,16 @@ impl NodeCore {
 
 async fn version(node: &NodeCore, language: Language) -> Option<String> {
     let option = if language == Language::Java { "-version" } else { "--version" };
-    let program = program(node, language).await.ok()?;
+    version_by(&program(node, language, None).await.ok()?, option).await
+}
+
+/// The feature release of a `java`: 17.
+pub(crate) async fn java_release(program: &Path) -> Option<u16> {
+    let version = version_by(&on_path(program, "--java").ok()?, "-version").await?;
+    version.split(|other: char| !other.is_ascii_digit()).next()?.parse().ok()
+}
+
+async fn version_by(program: &Path, option: &str) -> Option<String> {
     let mut command = tokio::process::Command::new(program);
     command.arg(option).stdin(std::process::Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.ok()?.ok()?;
@@ -42,10 +51,10 @@ fn version_in(said: &str) -> Option<String> {
     words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).map(str::to_owned)
 }
 
-/// The interpreter itself: a shim would cost its own start each time, and could not be confined.
-pub(crate) async fn program(node: &NodeCore, language: Language) -> Result<PathBuf> {
+/// `java` of that release; of Python the interpreter itself: a shim would cost its own start each time, and could not be confined.
+pub(crate) async fn program(node: &NodeCore, language: Language, java: Option<u16>) -> Result<PathBuf> {
     if language != Language::Python {
-        return on_path(&node.java, "--java");
+        return on_path(node.jdks.program(java).await, "--java");
     }
     let find = || async {
         let shim = on_path(&node.python, "--python")?;

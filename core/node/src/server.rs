@@ -38,6 +38,7 @@ use crate::{
     core::{NodeCore, Pulse},
     deployments::Deployments,
     gateway, holdings, housekeeping,
+    jdks::Jdks,
     local_code::LocalCode,
     members::{Dialer, Members, Registration},
     modules::Modules,
@@ -179,7 +180,7 @@ async fn build(
         limits: options.limits.clone(),
         peer_loading: options.peer_loading_allowed(),
         slots: options.slots,
-        java: options.java.clone(),
+        jdks: Jdks::new(options.java.clone()),
         python: options.python.clone(),
         interpreter: tokio::sync::OnceCell::new(),
         runtimes: tokio::sync::OnceCell::new(),
@@ -238,7 +239,8 @@ fn start_supervisor(options: &NodeBuilder, program: PathBuf) -> Result<(Supervis
     let installed = || program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib/haulier");
     let home = workers::check_home(&options.home.clone().unwrap_or_else(installed))?;
     let launcher = options.launcher.clone().unwrap_or(program);
-    Ok((Supervisor::start(SupervisorOptions { launcher, home: home.clone() })?, home))
+    let options = SupervisorOptions { launcher, home: home.clone(), serial_filter: options.serial_filter.clone() };
+    Ok((Supervisor::start(options)?, home))
 }
 
 /// What this node says of itself.

@@ -42,7 +42,7 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
     let spec = WorkerSpec {
         language: key.language,
         slots: if python { 1 } else { node.slots },
-        program: runtimes::program(node, key.language).await?,
+        program: runtimes::program(node, key.language, key.java).await?,
         temp_dir,
         readable,
         writable,

@@ -25,6 +25,7 @@ use directory::{Directory, Header};
 use extract::{Extractor, Member};
 
 /// How to read an archive.
+#[derive(Clone, Copy)]
 pub(crate) struct Opening<'a> {
     pub(crate) deny: &'a DenyList,
     pub(crate) bad: BadEntry,
@@ -118,6 +119,24 @@ impl Opened {
         let (mut entry, mut member) = (wanted.iter(), wanted.iter());
         self.entries.retain(|_| entry.next().copied().unwrap_or(false));
         self.archive.members.retain(|_| member.next().copied().unwrap_or(false));
+    }
+
+    /// Moves the entries that `wanted` says to an archive of their own.
+    pub(crate) fn split_off(&mut self, wanted: impl Fn(&Entry) -> bool) -> Result<Self> {
+        let file = self.archive.file.try_clone().map_err(|error| refusal::io("the archive".as_ref(), error))?;
+        let mut other = Self {
+            entries: Vec::new(),
+            archive: Archive { file, members: Vec::new(), spare: Mutex::default() },
+            skipped: Vec::new(),
+            is_more_than_entries: false,
+        };
+        let entries = std::mem::take(&mut self.entries).into_iter().zip(std::mem::take(&mut self.archive.members));
+        for (entry, member) in entries {
+            let to = if wanted(&entry) { &mut other } else { &mut *self };
+            to.entries.push(entry);
+            to.archive.members.push(member);
+        }
+        Ok(other)
     }
 }
 

@@ -13,6 +13,10 @@ impl PackedRoots {
     pub fn artifact_version(&self) -> Option<Version> {
         match self.roots.as_slice() {
             [root] => of_wheel(root).or_else(|| of_jar(root)),
+            // The class path inside a jar: the version is that of the jar.
+            [root, inside @ ..] if root.file().is_some() && inside.iter().all(|root| root.file().is_none()) => {
+                of_jar(root)
+            }
             _ => None,
         }
     }

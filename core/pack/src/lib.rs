@@ -27,6 +27,7 @@ pub mod class_file;
 pub mod closure;
 mod content;
 mod deny;
+mod fat_jar;
 #[cfg(test)]
 mod fixtures;
 mod folder;

@@ -35,12 +35,14 @@ pub struct PackedRoot {
 impl PackedRoot {
     /// Reads what `deploy` takes:
     /// - a `.jar`, or a `.zip` with classes: one root; jars at any depth of a `.zip` become roots of their own;
+    /// - a `.jar` or `.war` with a class path inside (`BOOT-INF`, `WEB-INF`): one root of what is beside it, then one
+    ///   of its classes and one for each of its jars;
     /// - a folder with classes or jars: one root of all that is no jar, then one for each jar, by path;
     /// - a `.py` file; a folder with `__init__.py`, which keeps its name as the name of the package; a folder with
     ///   Python sources but without `__init__.py`, or such a `.zip`, whose content is importable;
     /// - a `.whl`, laid out as if it were installed.
     ///
-    /// Entries of jars stay as they are, also jars in jars and `META-INF/versions`. An entry that is not acceptable
+    /// Entries of other jars stay as they are, also jars in jars and `META-INF/versions`. An entry that is not acceptable
     /// refuses the source. Files of folders are read again for their bytes.
     ///
     /// Errors: `NotFound` and `PermissionDenied` for the file itself, `InvalidArgument` with the reason,
@@ -55,19 +57,20 @@ impl PackedRoot {
         source::read_source(path, options).in_source(path)
     }
 
-    /// Reads an element of a JVM client's class path: an archive or a folder. A folder is copied into an unlinked
+    /// Reads an element of a JVM client's class path: an archive or a folder; several roots come of an archive that has
+    /// a class path inside. A folder is copied into an unlinked
     /// temporary file, so late reads never see newer bytes; of an archive each read is verified.
     ///
     /// What `deny` matches, and entries that cannot travel, are left out; see [`PackedRoot::skipped`]. The limits and
     /// errors are those of [`PackedRoot::read_source`].
-    pub fn read_class_root(path: &Path, deny: &DenyList, limits: &Limits) -> Result<Self> {
-        source::read_class_root(path, deny, limits).in_operation(|| format!("read class path '{}'", path.display()))
+    pub fn read_class_roots(path: &Path, deny: &DenyList, limits: &Limits) -> Result<Vec<Self>> {
+        source::read_class_roots(path, deny, limits).in_operation(|| format!("read class path '{}'", path.display()))
     }
 
     /// Reads an import root of a Python client, an element of `sys.path`: each module and package at the top of `dir`,
     /// with its resources. Left out are hidden folders, `__pycache__`, compiled sources, virtual environments,
     /// `node_modules`, `site-packages`, folders at the top that cannot be imported or have no source, and what `deny`
-    /// matches. Files are copied as by [`PackedRoot::read_class_root`].
+    /// matches. Files are copied as by [`PackedRoot::read_class_roots`].
     pub fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> Result<Self> {
         source::read_python_root(dir, deny, limits).in_operation(|| format!("read modules in '{}'", dir.display()))
     }

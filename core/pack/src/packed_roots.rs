@@ -68,7 +68,7 @@ impl PackedRoots {
     }
 
     /// Reads the roots of a class loader or an interpreter, several at a time. Elements that do not exist are left
-    /// out, as the JVM and Python do. Errors: those of [`PackedRoot::read_class_root`].
+    /// out, as the JVM and Python do. Errors: those of [`PackedRoot::read_class_roots`].
     pub fn read(kind: RootKind, paths: &[PathBuf], deny: &DenyList) -> Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(paths.len()).max(1);
         let next = std::sync::atomic::AtomicUsize::new(0);
@@ -77,9 +77,7 @@ impl PackedRoots {
             loop {
                 let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let Some(path) = paths.get(index) else { return Ok::<_, Error>(read) };
-                if let Some(root) = read_root(kind, path, deny)? {
-                    read.push((index, root));
-                }
+                read.extend(read_roots(kind, path, deny)?.into_iter().map(|root| (index, root)));
             }
         };
         let mut roots = std::thread::scope(|scope| {
@@ -90,7 +88,7 @@ impl PackedRoots {
             }
             Ok::<_, Error>(roots)
         })?;
-        roots.sort_unstable_by_key(|(index, _)| *index);
+        roots.sort_by_key(|(index, _)| *index);
         Ok(Self::of(roots.into_iter().map(|(_, root)| root).collect()))
     }
 
@@ -175,14 +173,13 @@ impl PackedRoots {
 /// Digest and size before each record.
 const HEADER: u64 = Digest::SIZE as u64 + 8;
 
-fn read_root(kind: RootKind, path: &Path, deny: &DenyList) -> Result<Option<PackedRoot>> {
+fn read_roots(kind: RootKind, path: &Path, deny: &DenyList) -> Result<Vec<PackedRoot>> {
     let limits = Limits::default();
-    let root = match kind {
-        RootKind::Jvm if path.exists() => PackedRoot::read_class_root(path, deny, &limits)?,
-        RootKind::Python if path.is_dir() => PackedRoot::read_python_root(path, deny, &limits)?,
-        RootKind::Jvm | RootKind::Python => return Ok(None),
-    };
-    Ok(Some(root))
+    match kind {
+        RootKind::Jvm if path.exists() => PackedRoot::read_class_roots(path, deny, &limits),
+        RootKind::Python if path.is_dir() => Ok(vec![PackedRoot::read_python_root(path, deny, &limits)?]),
+        RootKind::Jvm | RootKind::Python => Ok(Vec::new()),
+    }
 }
 
 struct Packing<'a> {

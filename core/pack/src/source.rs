@@ -12,6 +12,7 @@ use crate::{
     DenyList, KnownDigests, Limits, PackedRoot,
     archive::{Archive, Opened, Opening, place_as_is, place_in_wheel},
     content::{self, Content},
+    fat_jar,
     folder::{Files, Flavor, Found, Keep, Search},
     limits::Budget,
     paths::BadEntry,
@@ -42,37 +43,39 @@ pub(crate) fn read_source(path: &Path, options: &ReadOptions<'_>) -> Result<Vec<
     }
     let name = name_of(path);
     let extension = Path::new(&name).extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let read = |place, budget: &mut Budget<'_>| {
-        let none = DenyList::none();
-        let opening = Opening { deny: &none, bad: BadEntry::Refuse, place, known: *known };
-        Archive::open(content::open(path)?.0, &opening, budget)
-    };
-    let whole = |kind, place| {
-        let mut budget = Budget::new(limits);
-        let opened = read(place, &mut budget)?;
-        Ok(vec![of_whole_archive(name.clone(), kind, opened, *opaque, &mut budget)?.of_file(path)])
-    };
+    let none = DenyList::none();
+    let opening = |place| Opening { deny: &none, bad: BadEntry::Refuse, place, known: *known };
+    let read = |place, budget: &mut Budget<'_>| Archive::open(content::open(path)?.0, &opening(place), budget);
     match extension.as_str() {
-        "jar" => whole(RootKind::Jvm, place_as_is),
+        "jar" | "war" => {
+            let jar = read(place_as_is, &mut budget)?;
+            let original = original_of(&name, &jar, *opaque, &mut budget)?;
+            let mut roots = fat_jar::roots(name, jar, original, &opening(place_as_is), &mut budget)?.into_iter();
+            Ok(roots.next().map(|own| own.of_file(path)).into_iter().chain(roots).collect())
+        }
         "zip" => read_zip(path, name, read(place_as_is, &mut budget)?, options, &mut budget),
-        "whl" => whole(RootKind::Python, place_in_wheel),
+        "whl" => {
+            let wheel = read(place_in_wheel, &mut budget)?;
+            Ok(vec![of_whole_archive(name, RootKind::Python, wheel, *opaque, &mut budget)?.of_file(path)])
+        }
         "py" if *opaque => Err(no_archive("it is a Python file")),
         "py" => read_module(path, name, &mut budget),
-        _ => Err(nothing(&format!("'{name}' is no jar, zip, wheel, folder or Python file"))),
+        _ => Err(nothing(&format!("'{name}' is no jar, war, zip, wheel, folder or Python file"))),
     }
 }
 
-pub(crate) fn read_class_root(path: &Path, deny: &DenyList, limits: &Limits) -> Result<PackedRoot> {
+pub(crate) fn read_class_roots(path: &Path, deny: &DenyList, limits: &Limits) -> Result<Vec<PackedRoot>> {
     let metadata = path.metadata().map_err(|error| refusal::io(path, error))?;
     let mut budget = Budget::new(limits);
     let name = name_of(path);
     if !metadata.is_dir() {
         let opening = Opening { deny, bad: BadEntry::Skip, place: place_as_is, known: None };
-        return of_archive(name, RootKind::Jvm, Archive::open(content::open(path)?.0, &opening, &mut budget)?, None);
+        let jar = Archive::open(content::open(path)?.0, &opening, &mut budget)?;
+        return fat_jar::roots(name, jar, None, &opening, &mut budget);
     }
     let mut search = Search::new(path, Flavor::Jvm, deny, BadEntry::Skip, limits.entries)?;
     search.everything("")?;
-    of_search(name, RootKind::Jvm, search, BadEntry::Skip, Keep::Copy, &mut budget)
+    Ok(vec![of_search(name, RootKind::Jvm, search, BadEntry::Skip, Keep::Copy, &mut budget)?])
 }
 
 pub(crate) fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> Result<PackedRoot> {
@@ -131,7 +134,7 @@ fn read_zip(
 }
 
 /// Writes an entry to a temporary file without a name.
-fn unpack(archive: &Archive, index: usize) -> Result<File> {
+pub(crate) fn unpack(archive: &Archive, index: usize) -> Result<File> {
     let failed = |error| refusal::io(&std::env::temp_dir(), error);
     let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
     archive.extract(index, &mut |bytes| file.write_all(bytes).map_err(failed))?;
@@ -229,12 +232,22 @@ fn of_whole_archive(
     opaque: bool,
     budget: &mut Budget<'_>,
 ) -> Result<PackedRoot> {
-    let kept = opaque || opened.is_more_than_entries;
-    let original = if kept { Some(opened.archive.original(&name, budget)?) } else { None };
+    let original = original_of(&name, &opened, opaque, budget)?;
     of_archive(name, kind, opened, original)
 }
 
-fn of_archive(name: String, kind: RootKind, opened: Opened, original: Option<Original>) -> Result<PackedRoot> {
+/// What the archive is as a whole, if that is wanted or needed.
+fn original_of(name: &str, opened: &Opened, opaque: bool, budget: &mut Budget<'_>) -> Result<Option<Original>> {
+    let kept = opaque || opened.is_more_than_entries;
+    if kept { opened.archive.original(name, budget).map(Some) } else { Ok(None) }
+}
+
+pub(crate) fn of_archive(
+    name: String,
+    kind: RootKind,
+    opened: Opened,
+    original: Option<Original>,
+) -> Result<PackedRoot> {
     let root = Root { kind, original, entries: opened.entries };
     PackedRoot::new(name, root, Content::Archive(opened.archive), opened.skipped)
 }
@@ -245,7 +258,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).or_else(real).unwrap_or_else(|| "root".to_owned())
 }
 
-fn is_jar(path: &str) -> bool {
+pub(crate) fn is_jar(path: &str) -> bool {
     ends(path, "jar")
 }
 

@@ -94,9 +94,13 @@ pub(crate) struct NodeArguments {
     /// Tasks that run at the same time for each language [default: the number of cores, at least 2].
     #[arg(long, visible_alias = "workers", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) slots: Option<u16>,
-    /// Java to run JVM tasks with [default: java on the PATH].
+    /// Java to run JVM tasks with [default: java on the PATH]. Given again: a task runs on the oldest release that reads
+    /// its classes.
     #[arg(long, value_name = "PATH", env = "HAULIER_JAVA", value_hint = ValueHint::ExecutablePath)]
-    pub(crate) java: Option<PathBuf>,
+    pub(crate) java: Vec<PathBuf>,
+    /// What JVM tasks accept as serialized objects, as java.io.ObjectInputFilter writes it: '!com.acme.Danger;*'.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) serial_filter: Option<String>,
     /// Python to run Python tasks with [default: python3 on the PATH].
     #[arg(long, value_name = "PATH", env = "HAULIER_PYTHON", value_hint = ValueHint::ExecutablePath)]
     pub(crate) python: Option<PathBuf>,

@@ -44,7 +44,7 @@ fn a_jar() {
     assert_eq!(paths(&roots[0])[0], "META-INF/MANIFEST.MF");
     assert!(roots[0].index_of("com/acme/Task.class").is_some());
     verify(&roots[0]);
-    let class_root = PackedRoot::read_class_root(&jar, &DenyList::default(), &Limits::default()).unwrap();
+    let class_root = PackedRoot::read_class_roots(&jar, &DenyList::default(), &Limits::default()).unwrap().remove(0);
     assert_eq!(class_root.digest(), roots[0].digest());
 }
 
@@ -159,7 +159,7 @@ fn a_wheel() {
 fn what_is_no_source() {
     let folder = fixtures::folder(&[("x.txt", ""), ("texts/x.txt", ""), ("bad.jar", "text"), ("lib/bad.jar", "text")]);
     for (path, kind, reason) in [
-        ("x.txt", ErrorKind::InvalidArgument, "no jar, zip, wheel"),
+        ("x.txt", ErrorKind::InvalidArgument, "no jar, war, zip, wheel"),
         ("texts", ErrorKind::InvalidArgument, "no class, jar or Python source"),
         ("bad.jar", ErrorKind::InvalidArgument, "no archive"),
         ("lib", ErrorKind::InvalidArgument, "no archive"),
@@ -201,7 +201,7 @@ fn limits_are_for_all_roots_of_a_source() {
 fn files_that_change_after_they_were_read() {
     let folder = fixtures::folder(&[("com/acme/A.class", "one"), ("com/acme/B.class", "two")]);
     let deployed = &source(folder.path())[0];
-    let session = PackedRoot::read_class_root(folder.path(), &DenyList::none(), &Limits::default()).unwrap();
+    let session = PackedRoot::read_class_roots(folder.path(), &DenyList::none(), &Limits::default()).unwrap().remove(0);
     write(folder.path(), "com/acme/A.class", b"new");
     fs::remove_file(folder.path().join("com/acme/B.class")).unwrap();
     for index in 0..2 {
@@ -213,11 +213,11 @@ fn files_that_change_after_they_were_read() {
     assert_eq!((&*session.bytes(0).unwrap(), &*session.bytes(1).unwrap()), (&b"one"[..], &b"two"[..]));
 
     let jar = fixtures::jar(fixtures::classes(), &folder.path().join("x.jar"));
-    let root = PackedRoot::read_class_root(&jar, &DenyList::none(), &Limits::default()).unwrap();
+    let root = PackedRoot::read_class_roots(&jar, &DenyList::none(), &Limits::default()).unwrap().remove(0);
     fs::remove_file(&jar).unwrap();
     verify(&root);
     let jar = fixtures::jar(fixtures::classes(), &jar);
-    let root = PackedRoot::read_class_root(&jar, &DenyList::none(), &Limits::default()).unwrap();
+    let root = PackedRoot::read_class_roots(&jar, &DenyList::none(), &Limits::default()).unwrap().remove(0);
     fs::write(&jar, "a build truncates the file and writes it again").unwrap();
     assert!(root.bytes(0).unwrap_err().message().contains("SnapshotGone"));
 }
@@ -225,15 +225,16 @@ fn files_that_change_after_they_were_read() {
 #[test]
 fn what_a_client_never_offers() {
     let folder = fixtures::folder(&[("a.class", ""), (".env", "1"), ("x/key.pem", "2"), ("application-x.yml", "3")]);
-    let root = PackedRoot::read_class_root(folder.path(), &DenyList::default(), &Limits::default()).unwrap();
+    let root = PackedRoot::read_class_roots(folder.path(), &DenyList::default(), &Limits::default()).unwrap().remove(0);
     assert_eq!(paths(&root), ["a.class"]);
     let jar = fixtures::jar(folder.path(), &folder.path().join("x.jar"));
-    let root = PackedRoot::read_class_root(&jar, &DenyList::default(), &Limits::default()).unwrap();
+    let root = PackedRoot::read_class_roots(&jar, &DenyList::default(), &Limits::default()).unwrap().remove(0);
     assert_eq!(paths(&root), ["META-INF/MANIFEST.MF", "a.class"]);
     let empty = fixtures::folder(&[]);
     assert!(
-        PackedRoot::read_class_root(empty.path(), &DenyList::none(), &Limits::default())
+        PackedRoot::read_class_roots(empty.path(), &DenyList::none(), &Limits::default())
             .unwrap()
+            .remove(0)
             .root
             .entries
             .is_empty()
@@ -279,7 +280,7 @@ fn five_hundred_classes_take_milliseconds() {
         write(folder.path(), &format!("com/acme/C{number}.class"), &[number as u8; 5 << 10]);
     }
     let started = Instant::now();
-    let root = PackedRoot::read_class_root(folder.path(), &DenyList::default(), &Limits::default()).unwrap();
+    let root = PackedRoot::read_class_roots(folder.path(), &DenyList::default(), &Limits::default()).unwrap().remove(0);
     let elapsed = started.elapsed();
     assert_eq!(root.root.entries.len(), 500);
     // Measured: 10 ms. The bound is for machines that do other things as well.

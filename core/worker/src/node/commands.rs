@@ -50,6 +50,9 @@ pub(super) fn java(options: &SupervisorOptions, spec: &WorkerSpec) -> Result<Ins
         format!("-Duser.home={temp_dir}"),
         format!("-Dhaulier.native={home}/libhaulier_jni.so"),
     ];
+    if let Some(pattern) = &options.serial_filter {
+        arguments.push(format!("-Dhaulier.serialFilter={pattern}"));
+    }
     if let Some(bytes) = spec.memory {
         arguments.push(format!("-Xmx{}k", (bytes / 1024).max(2048)));
         if bytes < SMALL_HEAP {

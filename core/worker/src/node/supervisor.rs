@@ -37,6 +37,9 @@ pub struct SupervisorOptions {
     pub launcher: PathBuf,
     /// The folder with `haulier-worker.jar`, `haulier-api.jar`, `libhaulier_jni.so` and `python/`.
     pub home: PathBuf,
+    /// What JVM workers accept as serialized objects: a pattern of `java.io.ObjectInputFilter`. `None`: every class of
+    /// the task, within limits of depth and array length.
+    pub serial_filter: Option<String>,
 }
 
 /// Starts workers. Clones share one; when the last one and the last worker are dropped, no process remains.

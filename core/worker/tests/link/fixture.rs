@@ -84,7 +84,8 @@ pub fn program() -> PathBuf {
 }
 
 pub fn supervisor() -> Supervisor {
-    Supervisor::start(SupervisorOptions { launcher: program(), home: PathBuf::from("/usr") }).unwrap()
+    Supervisor::start(SupervisorOptions { launcher: program(), home: PathBuf::from("/usr"), serial_filter: None })
+        .unwrap()
 }
 
 impl Site {

@@ -6,7 +6,7 @@ use super::*;
 use crate::{DenyList, Limits, fixtures};
 
 fn class_root(path: &std::path::Path) -> PackedRoot {
-    PackedRoot::read_class_root(path, &DenyList::default(), &Limits::default()).unwrap()
+    PackedRoot::read_class_roots(path, &DenyList::default(), &Limits::default()).unwrap().remove(0)
 }
 
 fn closure(roots: &[PackedRoot], start: &[&str]) -> Vec<(usize, String)> {

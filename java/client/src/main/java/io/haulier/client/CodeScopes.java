@@ -1,6 +1,7 @@
 package io.haulier.client;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -22,17 +23,22 @@ final class CodeScopes {
     }
 
     private Scope open(ClassLoader loader) {
-        List<Path> roots = ClassRoots.of(loader);
-        return new Scope(Native.openScope(cluster, roots.stream().map(Path::toString).toArray(String[]::new)));
+        MemoryClasses memory = new MemoryClasses(loader);
+        List<Path> roots = new ArrayList<>(List.of(memory.folder()));
+        roots.addAll(ClassRoots.of(loader));
+        long handle = Native.openScope(cluster, roots.stream().map(Path::toString).toArray(String[]::new));
+        return new Scope(handle, memory);
     }
 
     /** The scope of one class loader. */
     static final class Scope {
         private final long handle;
+        private final MemoryClasses memory;
         private final Map<Set<Class<?>>, Integer> starts = new ConcurrentHashMap<>();
 
-        private Scope(long handle) {
+        private Scope(long handle, MemoryClasses memory) {
             this.handle = handle;
+            this.memory = memory;
         }
 
         long handle() {
@@ -46,6 +52,9 @@ final class CodeScopes {
         }
 
         private int add(Set<Class<?>> classes) {
+            if (memory.keep(classes)) {
+                Native.refreshScope(handle);
+            }
             return Native.addStart(
                     handle,
                     classes.stream()

@@ -34,6 +34,9 @@ final class Native {
     /** A scope of peer-loaded code: the class roots of one class loader. */
     static native long openScope(long cluster, String[] roots);
 
+    /** Its roots have changed: they are read again when a task next needs code. */
+    static native void refreshScope(long scope);
+
     /** A set of classes that tasks begin with; the number is for {@link #submit}. */
     static native int addStart(long scope, String[] classNames);
 

@@ -5,6 +5,8 @@ import io.haulier.api.HaulierException;
 import io.haulier.api.internal.CapturePath;
 import io.haulier.api.internal.SerialOutput;
 import java.io.IOException;
+import java.io.NotSerializableException;
+import java.lang.invoke.SerializedLambda;
 import java.util.HashSet;
 import java.util.Optional;
 import java.util.Set;
@@ -19,16 +21,34 @@ import java.util.Set;
 record Payload(byte[] bytes, Set<Class<?>> classes, ClassLoader loader) {
     private static final ClassLoader PLATFORM = ClassLoader.getPlatformClassLoader();
 
-    /** Serializes; what cannot travel is refused with the path to it. */
+    /**
+     * Serializes. An object that is held only because a class is written inside its class stays at home; anything else
+     * that cannot travel is refused with the path to it.
+     */
     static Payload of(Object object) {
         Set<Class<?>> classes = new HashSet<>();
         byte[] bytes;
         try {
             bytes = SerialOutput.write(object, classes);
+        } catch (NotSerializableException problem) {
+            classes.clear();
+            bytes = withoutOuters(object, classes, problem);
         } catch (IOException | StackOverflowError problem) {
             throw refusal(object, problem);
         }
         return new Payload(bytes, classes, loader(object, classes));
+    }
+
+    private static byte[] withoutOuters(Object object, Set<Class<?>> classes, NotSerializableException problem) {
+        Set<Object> unused = UnusedOuters.of(object);
+        if (unused.isEmpty()) {
+            throw refusal(object, problem);
+        }
+        try {
+            return SerialOutput.write(object, classes, unused);
+        } catch (IOException | StackOverflowError other) {
+            throw refusal(object, other);
+        }
     }
 
     /** The loader of the object's class; for a class of the platform, that of what it holds. */
@@ -56,12 +76,36 @@ record Payload(byte[] bytes, Set<Class<?>> classes, ClassLoader loader) {
     }
 
     private static HaulierException refusal(Object object, Throwable problem) {
+        if (problem instanceof StackOverflowError) {
+            return HaulierException.of(
+                            ErrorKind.INVALID_ARGUMENT,
+                            "send " + describe(object),
+                            "its objects are nested too deeply for the stack of this thread")
+                    .cause(problem)
+                    .hint("send a chain of objects as an array or an ArrayList, or write it in writeObject")
+                    .build();
+        }
         Optional<String> path = CapturePath.find(object);
         String what = path.map(found -> found + " cannot be serialized (" + problem + ")").orElse(problem.toString());
-        return HaulierException.of(ErrorKind.INVALID_ARGUMENT, "send " + object.getClass().getName(), what)
+        return HaulierException.of(ErrorKind.INVALID_ARGUMENT, "send " + describe(object), what)
                 .cause(problem)
                 .hint("make the class Serializable, mark the field transient, or copy what the task needs into a local"
                         + " variable before the lambda")
                 .build();
+    }
+
+    /** "the lambda at Main.java:42", "com.acme.Main$1 at Main.java:42": without the line where it is not known. */
+    private static String describe(Object object) {
+        Class<?> type = object.getClass();
+        Optional<SerializedLambda> lambda = CapturePath.lambda(object);
+        if (lambda.isPresent()) {
+            String name = lambda.get().getCapturingClass().replace('/', '.');
+            return ClassFile.named(name, type.getClassLoader())
+                    .flatMap(file -> file.line(lambda.get().getImplMethodName()))
+                    .map(line -> "the lambda at " + line)
+                    .orElse("a lambda of " + name);
+        }
+        Optional<String> line = isUsers(type) ? ClassFile.of(type).flatMap(file -> file.line("<init>")) : Optional.empty();
+        return type.getName() + line.map(found -> " at " + found).orElse("");
     }
 }

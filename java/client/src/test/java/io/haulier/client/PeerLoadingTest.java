@@ -84,9 +84,7 @@ class PeerLoadingTest {
         assertEquals(Operation.DOUBLE, pool.submit(() -> Operation.valueOf("DOUBLE")).get());
         assertNull(pool.submit((RemoteRunnable) () -> RemoteTasks.shout("x")).get());
         assertEquals("own", pool.submit((Runnable & java.io.Serializable) () -> {}, "own").get());
-        Object local = new Local();
-        HaulierException refused = assertThrows(HaulierException.class, () -> pool.submit((Local) local));
-        assertTrue(refused.getMessage().contains("PeerLoadingTest$1Local.this$0"), refused.getMessage());
+        assertEquals("local 40", pool.submit(new Local()).get());
     }
 
     private static RemoteCallable<String> anonymous() {
@@ -120,6 +118,21 @@ class PeerLoadingTest {
         ExecutionException absent = assertThrows(
                 ExecutionException.class, () -> pool.submit(() -> Class.forName("acme.Absent")).get());
         assertInstanceOf(ClassNotFoundException.class, absent.getCause());
+    }
+
+    @Test
+    void anInterruptedTaskFetchesAClassAndStaysInterrupted() throws Exception {
+        String name = "io.haulier.client.RemoteTasks$Later";
+        RemoteCallable<String> interrupted = () -> {
+            Thread.currentThread().interrupt();
+            Object later = Class.forName(name).getDeclaredConstructor().newInstance();
+            return ((Supplier<?>) later).get() + " " + Thread.interrupted();
+        };
+        assertEquals("later true", pool.submit(interrupted).get());
+        assertEquals("later", pool.submit(() -> {
+            Object later = Class.forName(name).getDeclaredConstructor().newInstance();
+            return ((Supplier<?>) later).get();
+        }).get());
     }
 
     @Test

@@ -88,6 +88,14 @@ final class RemoteTasks {
         }
     }
 
+    /** Named by nothing but a text, too. */
+    static final class Later implements java.util.function.Supplier<String> {
+        @Override
+        public String get() {
+            return "later";
+        }
+    }
+
     /** A record. */
     record Point(int x, int y) implements Serializable {}
 

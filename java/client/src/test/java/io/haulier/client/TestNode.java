@@ -8,7 +8,9 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -21,9 +23,15 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 final class TestNode implements BeforeAllCallback, AfterAllCallback {
     private static final int START_SECONDS = 20;
 
+    private final List<String> options;
     private Process process;
     private Path data;
     private String address;
+
+    /** A node with these further options. */
+    TestNode(String... options) {
+        this.options = List.of(options);
+    }
 
     /** host:port. */
     String address() {
@@ -39,8 +47,10 @@ final class TestNode implements BeforeAllCallback, AfterAllCallback {
         File binary = new File(System.getProperty("haulier.node", ""));
         Assumptions.assumeTrue(binary.canExecute(), "no node at '" + binary + "'; make build-dist");
         data = Files.createTempDirectory("haulier-test-");
-        process = new ProcessBuilder(
-                        binary.toString(), "node", "--listen", "127.0.0.1:0", "--data-dir", data.toString(), "--exit-with-parent")
+        List<String> command = new ArrayList<>(
+                List.of(binary.toString(), "node", "--listen", "127.0.0.1:0", "--data-dir", data.toString(), "--exit-with-parent"));
+        command.addAll(options);
+        process = new ProcessBuilder(command)
                 .redirectError(data.resolve("log").toFile())
                 .start();
         CompletableFuture<String> announcement = CompletableFuture.supplyAsync(this::firstLine);

@@ -86,6 +86,10 @@ final class Invocation {
             return SerialInput.read(payload, loader, FILTER);
         } catch (ClassNotFoundException absent) {
             throw new Refusal(loader.classPath().notFound(absent.getMessage()));
+        } catch (SerialInput.Refused problem) {
+            throw new Refusal(HaulierException.of(ErrorKind.INVALID_ARGUMENT, "read a task", problem.getMessage())
+                    .hint("haulier node --serial-filter PATTERN says what a node accepts")
+                    .build());
         } catch (IOException problem) {
             throw refusal(
                     ErrorKind.INVALID_ARGUMENT, "read a task", "its bytes cannot be read here: " + problem, problem);

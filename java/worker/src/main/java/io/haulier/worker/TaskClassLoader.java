@@ -139,7 +139,21 @@ final class TaskClassLoader extends ClassLoader {
         }
         synchronized (getClassLoadingLock(name)) {
             Class<?> defined = findLoadedClass(name);
-            return defined != null ? defined : defineClass(name, bytes, 0, bytes.length, domain);
+            return defined != null ? defined : define(name, bytes, root[0], domain);
+        }
+    }
+
+    private Class<?> define(String name, byte[] bytes, int root, ProtectionDomain domain) {
+        try {
+            return defineClass(name, bytes, 0, bytes.length, domain);
+        } catch (UnsupportedClassVersionError problem) {
+            throw ClassVersion.of(bytes).unsupported(name, problem);
+        } catch (ClassFormatError problem) {
+            // The JVM's own message does not always say of which class it speaks.
+            ClassFormatError named = new ClassFormatError(
+                    name + " in " + classPath.labels()[root] + " is no sound class file: " + problem.getMessage());
+            named.initCause(problem);
+            throw named;
         }
     }
 

@@ -179,7 +179,11 @@ class TaskClassLoaderTest {
         classPath.entries(0).put("acme/Corrupt.class", new byte[] {1, 2, 3});
         TaskClassLoader loader = new TaskClassLoader(classPath);
         assertThrows(NoClassDefFoundError.class, () -> loader.loadClass("acme.Other"));
-        assertThrows(UnsupportedClassVersionError.class, () -> loader.loadClass("acme.Newer"));
+        UnsupportedClassVersionError unsupported =
+                assertThrows(UnsupportedClassVersionError.class, () -> loader.loadClass("acme.Newer"));
+        String versions = "acme.Newer was compiled for Java 156 (class file version 200); this worker runs Java "
+                + Runtime.version().feature();
+        assertTrue(unsupported.getMessage().startsWith(versions), unsupported.getMessage());
         assertThrows(ClassFormatError.class, () -> loader.loadClass("acme.Corrupt"));
     }
 }

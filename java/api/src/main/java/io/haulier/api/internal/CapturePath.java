@@ -7,6 +7,7 @@ import java.lang.invoke.SerializedLambda;
 import java.lang.reflect.Array;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -55,6 +56,9 @@ public final class CapturePath {
         Optional<SerializedLambda> lambda = lambda(object);
         if (lambda.isPresent()) {
             return visitLambda(lambda.get());
+        }
+        if (Proxy.isProxyClass(type)) {
+            return step("proxy of " + type.getInterfaces()[0].getSimpleName(), Proxy.getInvocationHandler(object));
         }
         if (object instanceof Collection<?> collection) {
             return visitElements(collection, type.getSimpleName());
@@ -132,7 +136,8 @@ public final class CapturePath {
         }
     }
 
-    private static Optional<SerializedLambda> lambda(Object object) {
+    /** What a lambda is made of; empty if the object is no serializable lambda. */
+    public static Optional<SerializedLambda> lambda(Object object) {
         if (!object.getClass().isHidden()) {
             return Optional.empty();
         }

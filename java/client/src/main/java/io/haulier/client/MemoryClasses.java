@@ -1,0 +1,127 @@
+package io.haulier.client;
+
+import io.haulier.api.ErrorKind;
+import io.haulier.api.HaulierException;
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.URL;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.CodeSource;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.HashSet;
+import java.util.Set;
+
+/**
+ * The classes of one class loader that are in no file, as those of a shell: written to a folder of their own, with the
+ * classes of that kind that they name, so that they can travel. No class is loaded for it.
+ */
+final class MemoryClasses {
+    private static final int MAXIMUM_CLASSES = 10_000;
+
+    private final ClassLoader loader;
+    private final Path folder;
+
+    /** Nothing is written before the first class is kept. */
+    MemoryClasses(ClassLoader loader) {
+        this.loader = loader;
+        String name = "haulier-" + ProcessHandle.current().pid() + "-" + java.util.UUID.randomUUID();
+        this.folder = Path.of(System.getProperty("java.io.tmpdir"), name, "memory");
+    }
+
+    /** Where the classes are; it need not exist. */
+    Path folder() {
+        return folder;
+    }
+
+    /** Writes those of {@code classes} that are in no file; whether the folder has changed. */
+    synchronized boolean keep(Collection<Class<?>> classes) {
+        Set<String> seen = new HashSet<>();
+        Deque<String> next = new ArrayDeque<>();
+        String protocol = null;
+        for (Class<?> type : classes) {
+            URL url = isInNoFile(type) ? resource(type.getName()) : null;
+            if (url != null && seen.add(type.getName())) {
+                next.add(type.getName());
+                protocol = url.getProtocol();
+            }
+        }
+        boolean changed = false;
+        while (!next.isEmpty()) {
+            String name = next.poll();
+            byte[] bytes = bytes(name);
+            changed |= write(name, bytes);
+            for (String other : ClassFile.read(bytes).classes()) {
+                URL url = seen.size() < MAXIMUM_CLASSES && seen.add(other) ? resource(other) : null;
+                if (url != null && url.getProtocol().equals(protocol)) {
+                    next.add(other);
+                }
+            }
+        }
+        return changed;
+    }
+
+    /** Whether its loader says of no place that it came from there. */
+    private boolean isInNoFile(Class<?> type) {
+        if (type.getClassLoader() != loader) {
+            return false;
+        }
+        CodeSource source = type.getProtectionDomain().getCodeSource();
+        return source == null || source.getLocation() == null;
+    }
+
+    private URL resource(String className) {
+        return loader.getResource(className.replace('.', '/') + ".class");
+    }
+
+    private byte[] bytes(String className) {
+        try (InputStream stream = resource(className).openStream()) {
+            return stream.readAllBytes();
+        } catch (IOException problem) {
+            throw failure(className, problem);
+        }
+    }
+
+    private boolean write(String className, byte[] bytes) {
+        Path file = folder.resolve(className.replace('.', '/') + ".class").normalize();
+        if (!file.startsWith(folder)) {
+            throw new IllegalArgumentException(className);
+        }
+        try {
+            if (Files.exists(file) && Arrays.equals(Files.readAllBytes(file), bytes)) {
+                return false;
+            }
+            createFolders(file.getParent());
+            Files.write(file, bytes);
+            file.toFile().deleteOnExit();
+            return true;
+        } catch (IOException problem) {
+            throw failure(className, problem);
+        }
+    }
+
+    /** Nobody else may read or write them; they go when this process ends. */
+    private void createFolders(Path wanted) throws IOException {
+        if (Files.isDirectory(wanted)) {
+            return;
+        }
+        if (!wanted.equals(folder.getParent())) {
+            createFolders(wanted.getParent());
+        }
+        File made = Files.createDirectory(wanted, java.nio.file.attribute.PosixFilePermissions.asFileAttribute(
+                        java.nio.file.attribute.PosixFilePermissions.fromString("rwx------")))
+                .toFile();
+        made.deleteOnExit();
+    }
+
+    private static HaulierException failure(String className, IOException problem) {
+        return HaulierException.of(ErrorKind.INTERNAL, "send " + className, "its class cannot be kept: " + problem)
+                .cause(problem)
+                .hint("-Djava.io.tmpdir=FOLDER names a folder with room")
+                .build();
+    }
+}

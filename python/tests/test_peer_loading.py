@@ -175,7 +175,7 @@ def test_two_clients_with_the_same_names(project, tmp_path):
     assert results == ["1", "2", "1"]
 
 
-@pytest.mark.parametrize("mode", ["isolated", "private", "shared"])
+@pytest.mark.parametrize("mode", ["isolated", "private", "shared", "continuous"])
 def test_modes(project, mode):
     project.write(counter="CALLS = []\ndef count():\n    CALLS.append(1)\n    return len(CALLS)")
     printed = project.run(f"""

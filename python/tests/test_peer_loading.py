@@ -187,6 +187,17 @@ def test_modes(project, mode):
     assert printed == "1" if mode == "isolated" else int(printed) >= 2
 
 
+@pytest.mark.parametrize("mode", ["isolated", "private"])
+def test_the_mode_of_an_executor(project, mode):
+    project.write(counter="CALLS = []\ndef count():\n    CALLS.append(1)\n    return len(CALLS)")
+    printed = project.run(f"""
+        import counter
+        with cluster.executor(mode={mode!r}) as other:
+            print(max(other.submit(counter.count).result() for _ in range(20)))
+    """)
+    assert printed == "1" if mode == "isolated" else int(printed) >= 2
+
+
 def test_interactive_interpreters(project):
     program = """
 import os, haulier

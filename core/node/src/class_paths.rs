@@ -192,10 +192,14 @@ impl ClassPaths {
                 (self.store.manifest(digest)?, label, None)
             }
             ClassPathSource::Snapshot(digest) => {
-                let snapshot = sources.snapshots.iter().find(|(of, _)| of == digest).map(|(_, snapshot)| snapshot.clone());
+                let snapshot =
+                    sources.snapshots.iter().find(|(of, _)| of == digest).map(|(_, snapshot)| snapshot.clone());
                 let snapshot =
                     snapshot.ok_or_else(|| Error::internal("build a class path", "a snapshot is not resolved"))?;
-                let (id, manifest) = (session.id.clone(), snapshot.manifest.clone());
+                // Code that stays may be run by a session that has not brought it.
+                let brought = session.code.snapshot(digest).is_some();
+                let id = if brought { session.id.clone() } else { digest.short() };
+                let manifest = snapshot.manifest.clone();
                 let label = Box::new(move |index: usize| format!("session {id}/{}", snapshot.name(index)));
                 (manifest, label as Box<dyn Fn(usize) -> String>, Some(*digest))
             }

@@ -46,9 +46,10 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether somebody but this holds one of its loaders.
+    /// Whether somebody but this holds one of its loaders, or is about to.
     fn is_in_use(&self) -> bool {
-        self.named || self.loaders.iter().any(|loader| Arc::strong_count(loader) > 1)
+        let about_to = self.named && self.loaders.is_empty();
+        about_to || self.loaders.iter().any(|loader| Arc::strong_count(loader) > 1)
     }
 }
 

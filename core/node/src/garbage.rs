@@ -15,12 +15,12 @@ impl NodeCore {
     pub(crate) async fn collect(self: &Arc<Self>, dry_run: bool, younger_stay: Duration) -> Result<Collected> {
         // What stays is in the catalogue, and may not have been heard of here yet.
         let staying = self.catalogue.shared().list(continuous::PREFIX).await?.records;
-        let staying: Vec<Digest> = staying.iter().filter_map(|record| continuous::digest_of(&record.key).ok()).collect();
+        let staying: Vec<Digest> =
+            staying.iter().filter_map(|record| continuous::digest_of(&record.key).ok()).collect();
         let node = Arc::downgrade(self);
         let rules = CollectionRules { dry_run, younger_stay };
-        let live = move |store: &Store| {
-            node.upgrade().map(|node| node.named_content(store, staying)).unwrap_or_default()
-        };
+        let live =
+            move |store: &Store| node.upgrade().map(|node| node.named_content(store, staying)).unwrap_or_default();
         let collected = self.store.collect(rules, live).await?;
         if collected.packs > 0 && !dry_run {
             tracing::info!(packs = collected.packs, bytes = collected.bytes, "content that nothing names was freed");

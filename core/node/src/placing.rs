@@ -69,7 +69,7 @@ fn check_peer_loading(node: &NodeCore, submit: &v1::Submit) -> Result<()> {
 
 /// What every refusal of a client's code says.
 pub(crate) fn peer_loading_is_off(operation: &str) -> Error {
-    Error::new(ErrorKind::CodeNotFound, operation, "peer loading is off on this node")
+    Error::new(ErrorKind::PermissionDenied, operation, "peer loading is off on this node")
         .hint("deploy the code as a unit: haulier deploy NAME PATH")
 }
 

@@ -165,11 +165,7 @@ struct Released {
     loaders: mpsc::UnboundedReceiver<loaders::Released>,
 }
 
-async fn build(
-    options: &NodeBuilder,
-    data_dir: &Path,
-    address: SocketAddr,
-) -> Result<(Arc<NodeCore>, Released)> {
+async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> Result<(Arc<NodeCore>, Released)> {
     let open = |error| cannot_use(data_dir, error);
     private_folder(data_dir).map_err(open)?;
     let data_dir = data_dir.canonicalize().map_err(open)?;

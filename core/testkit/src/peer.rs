@@ -2,8 +2,8 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use haulier::{
-    Cluster, CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, NodeOutcome, Result, RootKind, Submission,
-    Target, Value,
+    Cluster, CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, NodeOutcome, Result, RootKind,
+    Submission, Target, Value,
 };
 
 /// The longest time for a task.

@@ -31,8 +31,7 @@ impl Client {
 async fn equal_names_with_different_bytes_never_meet() {
     let rounds = if std::env::var_os("HAULIER_SOAK").is_some() { 1000 } else { 100 };
     let mut node = TestNode::start(NodeOptions::default()).expect("a node");
-    for mode in
-        [DeploymentMode::Private, DeploymentMode::Shared, DeploymentMode::Isolated, DeploymentMode::Continuous]
+    for mode in [DeploymentMode::Private, DeploymentMode::Shared, DeploymentMode::Isolated, DeploymentMode::Continuous]
     {
         let rounds = if mode == DeploymentMode::Isolated { rounds / 5 } else { rounds };
         let address = node.address().to_owned();

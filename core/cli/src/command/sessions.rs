@@ -25,7 +25,9 @@ pub(super) async fn list(cluster: &Cluster, format: Format) -> Result<()> {
                     "snapshots": session.snapshots.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 })
             };
-            output::say_json(&sessions.iter().map(object).chain(continuous.iter().map(continuous_object)).collect::<Json>());
+            output::say_json(
+                &sessions.iter().map(object).chain(continuous.iter().map(continuous_object)).collect::<Json>(),
+            );
         }
         Format::Table => {
             let rows = sessions.iter().map(|session| {

@@ -23,6 +23,8 @@ struct Reviewed {
     record: ContinuousRecord,
     revision: Revision,
     in_use: bool,
+    /// Somebody has named it since the last look.
+    named: bool,
 }
 
 /// Looks now and then: notes what is in use, and lets go what was not used for long, and what is too much. Runs until the
@@ -42,9 +44,10 @@ async fn look(node: &Arc<NodeCore>) -> Result<()> {
     let ttl = node.limits.continuous_ttl;
     for reviewed in review(node, true) {
         let idle = Duration::from_millis(reviewed.record.idle_ms());
-        if reviewed.in_use && idle >= NOTED.min(ttl / 4) {
+        let used = reviewed.in_use || reviewed.named;
+        if used && idle >= NOTED.min(ttl / 4) {
             note(node, reviewed).await?;
-        } else if !reviewed.in_use && idle > ttl {
+        } else if !used && idle > ttl {
             evict(node, &reviewed, "was not used for long").await?;
         }
     }
@@ -55,9 +58,9 @@ async fn look(node: &Arc<NodeCore>) -> Result<()> {
 fn review(node: &NodeCore, forget_names: bool) -> Vec<Reviewed> {
     let mut known = node.continuous.0.lock();
     let review = |(digest, kept): (&Digest, &mut super::Kept)| {
-        let in_use = kept.is_in_use();
+        let (in_use, named) = (kept.is_in_use(), kept.named);
         kept.named &= !forget_names;
-        Reviewed { digest: *digest, record: kept.record.clone(), revision: kept.revision, in_use }
+        Reviewed { digest: *digest, record: kept.record.clone(), revision: kept.revision, in_use, named }
     };
     let mut all: Vec<_> = known.iter_mut().map(review).collect();
     drop(known);
@@ -119,8 +122,7 @@ pub(super) async fn make_room(node: &Arc<NodeCore>, newcomer: &Digest) -> Result
 async fn keep_within_bytes(node: &Arc<NodeCore>) -> Result<()> {
     let known = review(node, false);
     let (store, digests) = (node.store.clone(), known.iter().map(|one| one.digest).collect::<Vec<_>>());
-    let sizes: Vec<u64> =
-        on_disk(move || Ok(digests.iter().map(|digest| size_of(&store, digest).0).collect())).await?;
+    let sizes: Vec<u64> = on_disk(move || Ok(digests.iter().map(|digest| size_of(&store, digest).0).collect())).await?;
     let mut total: u64 = sizes.iter().sum();
     for (reviewed, size) in known.iter().zip(sizes).filter(|(reviewed, _)| !reviewed.in_use) {
         if total <= node.limits.continuous_bytes {

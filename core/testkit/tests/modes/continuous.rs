@@ -15,14 +15,14 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const UNSEEN: (&str, &str) = ("acme/tasks/AsCallable", "acme.tasks.AsCallable");
 
 /// The one code that stays.
-pub async fn only(cluster: &Cluster) -> ContinuousCode {
+pub(crate) async fn only(cluster: &Cluster) -> ContinuousCode {
     let mut all = cluster.continuous_code().await.expect("a list");
     assert_eq!(all.len(), 1, "{all:?}");
     all.remove(0)
 }
 
 /// Waits until the node has no session but this one.
-pub async fn alone(cluster: &Cluster) {
+pub(crate) async fn alone(cluster: &Cluster) {
     let alone = until(DEADLINE, async || cluster.sessions().await.is_ok_and(|sessions| sessions.len() == 1));
     assert!(alone.await, "the other sessions have ended");
 }
@@ -129,8 +129,7 @@ async fn undeploy_ends_it() {
 
 #[tokio::test]
 async fn what_is_not_used_goes_and_what_is_used_stays() {
-    let node =
-        TestNode::start(NodeOptions::default().arguments(["--continuous-ttl", "1"])).expect("a node");
+    let node = TestNode::start(NodeOptions::default().arguments(["--continuous-ttl", "1"])).expect("a node");
     let staying = java(node.address(), Continuous).await;
     assert_eq!(count(&staying, JAVA).await, 1);
     let kept = only(&staying.cluster).await;
@@ -163,6 +162,16 @@ async fn the_least_recently_used_makes_room() {
         only(&operator).await.snapshot != kept.snapshot
     });
     assert!(replaced.await, "{}", node.output());
+}
+
+#[tokio::test]
+async fn what_takes_too_much_makes_room() {
+    let arguments = ["--continuous-bytes", "1", "--continuous-ttl", "20"];
+    let node = TestNode::start(NodeOptions::default().arguments(arguments)).expect("a node");
+    price(&node).await;
+    let operator = haulier::connect(node.address()).await.expect("a connection");
+    let gone = until(DEADLINE, async || operator.continuous_code().await.is_ok_and(|code| code.is_empty()));
+    assert!(gone.await && node.output().contains("had to make room"), "{}", node.output());
 }
 
 async fn price(node: &TestNode) {

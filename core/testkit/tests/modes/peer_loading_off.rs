@@ -5,7 +5,7 @@ use haulier_testkit::{NodeOptions, TestNode, fixture};
 use crate::client::{JAVA, java};
 
 fn is_refused(error: &Error) {
-    assert_eq!(error.kind(), ErrorKind::CodeNotFound, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
     assert!(error.message().contains("peer loading is off"), "{error}");
     assert!(error.hint_text().contains("haulier deploy"), "{error:?}");
 }
@@ -15,10 +15,8 @@ async fn unknown_is_refused_and_known_runs(node: &TestNode, address: &str) {
     assert!(!client.cluster.peer_loading());
     let unknown = client.call(Target::Any, JAVA.0, JAVA.1, &[]).await;
     is_refused(&unknown.expect_err("the node does not have the class"));
-    let by_value = Submission {
-        requires: vec!["cpython-311".into()],
-        ..Submission::new(Language::Python, "", Codec::Pickle)
-    };
+    let by_value =
+        Submission { requires: vec!["cpython-311".into()], ..Submission::new(Language::Python, "", Codec::Pickle) };
     let (sender, receiver) = tokio::sync::oneshot::channel();
     client.cluster.submit(by_value, Box::new(move |outcome| drop(sender.send(outcome)))).expect("a submit");
     let outcome = receiver.await.expect("a completion").expect("an outcome").remove(0);

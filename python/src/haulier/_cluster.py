@@ -137,7 +137,9 @@ class Cluster(Deployments):
         runs, as in ``executor``; default: on any node. ``mode`` counts for code of clients only ("session:...").
         """
         units = [unit] if isinstance(unit, str | Unit) else unit
-        return TaskRef(self, [str(part) for part in units], entry_point, options(timeout, node, labels, key, failover, mode))
+        return TaskRef(
+            self, [str(part) for part in units], entry_point, options(timeout, node, labels, key, failover, mode)
+        )
 
     @property
     def closed(self) -> bool:

@@ -46,28 +46,13 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether somebody but this holds one of its loaders, or is about to.
+    /// Whether somebody but this holds one of its loaders.
     fn is_in_use(&self) -> bool {
-        let about_to = self.named && self.loaders.is_empty();
-        about_to || self.loaders.iter().any(|loader| Arc::strong_count(loader) > 1)
+        self.loaders.iter().any(|loader| Arc::strong_count(loader) > 1)
     }
 }
 
 impl Continuous {
-    /// Holds a loader for as long as the code stays; nothing if it does not.
-    pub(crate) fn hold(&self, snapshot: &Digest, loader: &Arc<LiveLoader>) {
-        let forgotten = {
-            let mut known = self.0.lock();
-            let Some(kept) = known.get_mut(snapshot) else { return };
-            if kept.loaders.iter().any(|held| Arc::ptr_eq(held, loader)) {
-                return;
-            }
-            kept.loaders.push_back(loader.clone());
-            (kept.loaders.len() > MOST_LOADERS).then(|| kept.loaders.pop_front())
-        };
-        drop(forgotten);
-    }
-
     /// Lets loaders of a unit go, which nobody can submit with any more.
     pub(crate) fn forget_unit(&self, unit: &Digest) {
         let mut forgotten = Vec::new();
@@ -84,11 +69,20 @@ impl Continuous {
         self.0.lock().keys().copied().collect()
     }
 
-    /// Notes a use; false if the record does not have the identity yet.
-    fn is_kept_for(&self, snapshot: &Digest, identity: &Identity) -> bool {
-        let mut known = self.0.lock();
-        let found = known.get_mut(snapshot).filter(|kept| kept.record.is_of(identity.name()));
-        found.map(|kept| kept.named = true).is_some()
+    /// Notes a use, and holds a loader for as long as the code stays; false if the record does not have the identity yet.
+    fn is_kept_for(&self, snapshot: &Digest, identity: &Identity, loader: Option<&Arc<LiveLoader>>) -> bool {
+        let forgotten = {
+            let mut known = self.0.lock();
+            let Some(kept) = known.get_mut(snapshot).filter(|kept| kept.record.is_of(identity.name())) else {
+                return false;
+            };
+            kept.named = true;
+            let fresh = loader.filter(|loader| !kept.loaders.iter().any(|held| Arc::ptr_eq(held, loader)));
+            kept.loaders.extend(fresh.cloned());
+            (kept.loaders.len() > MOST_LOADERS).then(|| kept.loaders.pop_front())
+        };
+        drop(forgotten);
+        true
     }
 
     /// Whether what is known of a snapshot was written before `revision`.
@@ -114,13 +108,19 @@ impl Continuous {
     }
 }
 
-/// Makes code stay, if it does not yet. A record that cannot be written fails no task: the code then goes with its
-/// sessions, and the log says so.
-pub(crate) async fn keep(node: &Arc<NodeCore>, session: &Session, digest: Digest, snapshot: &Snapshot) {
-    if node.continuous.is_kept_for(&digest, &session.identity) {
+/// Makes code stay, if it does not yet, and holds a loader for it. A record that cannot be written fails no task: the
+/// code then goes with its sessions, and the log says so.
+pub(crate) async fn keep(
+    node: &Arc<NodeCore>,
+    session: &Session,
+    digest: Digest,
+    snapshot: &Snapshot,
+    loader: &Arc<LiveLoader>,
+) {
+    if node.continuous.is_kept_for(&digest, &session.identity, Some(loader)) {
         return;
     }
-    let written = tokio::time::timeout(WRITE, write(node, session, digest, snapshot)).await;
+    let written = tokio::time::timeout(WRITE, write(node, session, digest, snapshot, loader)).await;
     let written = written.unwrap_or_else(|_| {
         Err(Error::new(ErrorKind::Unavailable, "keep code", format!("the catalogue did not answer within {WRITE:?}")))
     });
@@ -129,7 +129,13 @@ pub(crate) async fn keep(node: &Arc<NodeCore>, session: &Session, digest: Digest
     }
 }
 
-async fn write(node: &Arc<NodeCore>, session: &Session, digest: Digest, snapshot: &Snapshot) -> Result<()> {
+async fn write(
+    node: &Arc<NodeCore>,
+    session: &Session,
+    digest: Digest,
+    snapshot: &Snapshot,
+    loader: &Arc<LiveLoader>,
+) -> Result<()> {
     policy::make_room(node, &digest).await?;
     let lease = node.store.lease([digest]);
     let (store, manifest) = (node.store.clone(), snapshot.manifest.clone());
@@ -154,7 +160,7 @@ async fn write(node: &Arc<NodeCore>, session: &Session, digest: Digest, snapshot
                     tracing::info!(snapshot = digest.short(), by = session.identity.name(), "code stays: continuous");
                 }
                 node.continuous.put(digest, record, revision);
-                node.continuous.is_kept_for(&digest, &session.identity);
+                node.continuous.is_kept_for(&digest, &session.identity, Some(loader));
                 drop(lease);
                 return Ok(());
             }
@@ -202,7 +208,7 @@ pub(crate) async fn resolve(
     let (digest, record, revision) = find(node, reference, identity).await?;
     let names = record.names().to_vec();
     node.continuous.put(digest, record, revision);
-    node.continuous.is_kept_for(&digest, identity);
+    node.continuous.is_kept_for(&digest, identity, None);
     following::take_structure(node, digest).await?;
     let store = node.store.clone();
     let manifest = on_disk(move || store.manifest(&digest)).await?;

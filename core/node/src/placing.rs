@@ -31,14 +31,9 @@ pub(crate) async fn place(
     let sources = sources(node, session, submit).await?;
     let share = Share::of(session, submit, &sources);
     let continuous = share.mode == DeploymentMode::Continuous && share.of_session;
-    if continuous {
-        for (digest, snapshot) in &sources.snapshots {
-            continuous::keep(node, session, *digest, snapshot).await;
-        }
-    }
     let group = share.group(session, &sources);
     let manifests = sources.class_path.sources.iter().map(ClassPathSource::manifest).collect();
-    let snapshots: Vec<Digest> = sources.snapshots.iter().map(|(digest, _)| *digest).collect();
+    let snapshots = if continuous { sources.snapshots.clone() } else { Vec::new() };
     let (paths, origin, of) = (node.clone(), session.clone(), group.clone());
     let resolve = move || paths.class_paths.resolve(&origin, language, &of, sources);
     let class_path = tokio::task::spawn_blocking(resolve)
@@ -52,7 +47,9 @@ pub(crate) async fn place(
     }
     if continuous {
         class_path.stays();
-        snapshots.iter().for_each(|snapshot| node.continuous.hold(snapshot, &live));
+    }
+    for (digest, snapshot) in &snapshots {
+        continuous::keep(node, session, *digest, snapshot, &live).await;
     }
     Ok(Placement { class_path, isolated, live })
 }

@@ -175,7 +175,7 @@ def test_two_clients_with_the_same_names(project, tmp_path):
     assert results == ["1", "2", "1"]
 
 
-@pytest.mark.parametrize("mode", ["isolated", "private", "shared"])
+@pytest.mark.parametrize("mode", ["isolated", "private", "shared", "continuous"])
 def test_modes(project, mode):
     project.write(counter="CALLS = []\ndef count():\n    CALLS.append(1)\n    return len(CALLS)")
     printed = project.run(f"""
@@ -183,6 +183,17 @@ def test_modes(project, mode):
         with haulier.connect(os.environ["HAULIER_ADDRESS"], mode={mode!r}) as own:
             with own.executor() as alone:
                 print(max(alone.submit(counter.count).result() for _ in range(20)))
+    """)
+    assert printed == "1" if mode == "isolated" else int(printed) >= 2
+
+
+@pytest.mark.parametrize("mode", ["isolated", "private"])
+def test_the_mode_of_an_executor(project, mode):
+    project.write(counter="CALLS = []\ndef count():\n    CALLS.append(1)\n    return len(CALLS)")
+    printed = project.run(f"""
+        import counter
+        with cluster.executor(mode={mode!r}) as other:
+            print(max(other.submit(counter.count).result() for _ in range(20)))
     """)
     assert printed == "1" if mode == "isolated" else int(printed) >= 2
 

@@ -151,6 +151,7 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
     name: JString<'local>,
     labels: Texts<'local>,
     failover: jboolean,
+    mode: jint,
     deadline_millis: jlong,
     result_codecs: jint,
 ) -> jlong {
@@ -173,6 +174,7 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
             target,
             labels: convert::pairs(env, &labels)?,
             failover,
+            mode: if mode == 0 { None } else { Some(deployment_mode(mode)?) },
             deadline: millis(deadline_millis),
             result_codecs: convert::codecs(result_codecs)?,
             ..Submission::new(language, entry_point, convert::codec(codec)?)

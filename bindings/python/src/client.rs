@@ -35,9 +35,11 @@ pub(crate) struct Template {
 impl Template {
     #[new]
     #[pyo3(signature = (*, entry_point, result_codecs, units=Vec::new(), start=Vec::new(), requires=Vec::new(),
-                        timeout=None, node=None, key=None, labels=Vec::new(), failover=false, broadcast=false))]
+                        timeout=None, node=None, key=None, labels=Vec::new(), failover=false, mode=None,
+                        broadcast=false))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
+        py: Python<'_>,
         entry_point: &str,
         result_codecs: Vec<i32>,
         units: Vec<String>,
@@ -48,6 +50,7 @@ impl Template {
         key: Option<String>,
         labels: Vec<(String, String)>,
         failover: bool,
+        mode: Option<&str>,
         broadcast: bool,
     ) -> PyResult<Self> {
         let language = if entry_point.is_empty() { Language::Python } else { Language::of_entry_point(entry_point) };
@@ -62,11 +65,16 @@ impl Template {
             },
             labels: labels.into_iter().collect(),
             failover,
+            mode: mode.map(|mode| mode_of(py, mode)).transpose()?,
             deadline: timeout.map(seconds).transpose()?,
             ..Submission::new(language, entry_point, Codec::Pickle)
         };
         Ok(Self { submission, start, requires })
     }
+}
+
+fn mode_of(py: Python<'_>, name: &str) -> PyResult<DeploymentMode> {
+    name.parse().map_err(|error| errors::to_client(py, &error))
 }
 
 /// The code of this interpreter, as nodes may load it.
@@ -106,9 +114,8 @@ impl Cluster {
         timeout: f64,
         completions: &Completions,
     ) -> PyResult<Self> {
-        let mode: DeploymentMode = mode.parse().map_err(|error| errors::to_client(py, &error))?;
         let mut options = ConnectOptions::new(address)
-            .mode(mode)
+            .mode(mode_of(py, mode)?)
             .language(Language::Python, language_version)
             .capabilities(capabilities)
             .connect_timeout(seconds(timeout)?);

@@ -104,7 +104,7 @@ pub(crate) enum Format {
 
 #[derive(Args, Debug)]
 pub(crate) struct Run {
-    /// NAME, NAME:VERSION or NAME@sha256:...
+    /// NAME, NAME:VERSION, NAME@sha256:..., or session:DIGEST for code of the continuous mode.
     pub(crate) unit: String,
     /// com.acme.Price, com.acme.Price#of or mypackage.scoring:score.
     #[arg(value_name = "TASK")]

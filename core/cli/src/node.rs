@@ -8,7 +8,7 @@ use std::{
 };
 
 use haulier::{Error, ErrorKind, Result};
-use haulier_node::{Node, NodeBuilder};
+use haulier_node::{Limits, Node, NodeBuilder};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
@@ -90,8 +90,19 @@ async fn serve(arguments: NodeArguments, parent: Option<Pid>) -> Result<()> {
     Ok(())
 }
 
+fn limits(arguments: &NodeArguments) -> Limits {
+    let defaults = Limits::default();
+    Limits {
+        continuous_ttl: arguments.continuous_ttl.unwrap_or(defaults.continuous_ttl),
+        continuous_count: arguments.continuous_count.unwrap_or(defaults.continuous_count),
+        continuous_bytes: arguments.continuous_bytes.unwrap_or(defaults.continuous_bytes),
+        ..defaults
+    }
+}
+
 fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
     let mut builder = Node::builder()
+        .limits(limits(&arguments))
         .listen(arguments.listen)
         .data_dir(arguments.data_dir.map_or_else(default_data_dir, Ok)?)
         .durability(match arguments.durability {

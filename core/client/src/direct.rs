@@ -294,7 +294,7 @@ impl Direct {
 /// of it.
 fn may_go(submission: &Submission, mode: DeploymentMode) -> bool {
     let of_session = submission.code.is_some() || submission.entry_point.is_empty();
-    let shares = of_session && matches!(mode, DeploymentMode::Private);
+    let shares = of_session && submission.mode.unwrap_or(mode) == DeploymentMode::Private;
     !shares && !submission.failover && submission.idempotency_key.is_empty()
 }
 
@@ -327,7 +327,9 @@ mod tests {
             (by_value.clone(), DeploymentMode::Private, false),
             (of_the_client.clone(), DeploymentMode::Shared, true),
             (of_the_client, DeploymentMode::Isolated, true),
-            (by_value, DeploymentMode::Isolated, true),
+            (by_value.clone(), DeploymentMode::Isolated, true),
+            (Submission { mode: Some(DeploymentMode::Private), ..by_value.clone() }, DeploymentMode::Shared, false),
+            (Submission { mode: Some(DeploymentMode::Shared), ..by_value }, DeploymentMode::Private, true),
             (Submission { failover: true, ..named() }, DeploymentMode::Private, false),
             (Submission { idempotency_key: "k".into(), ..named() }, DeploymentMode::Private, false),
         ] {

@@ -49,7 +49,7 @@ pub use haulier_model::{
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
 pub use nodes::{NodeInfo, NodeState};
 pub use options::{ConnectOptions, DEFAULT_PORT};
-pub use sessions::{Promotion, SessionInfo};
+pub use sessions::{ContinuousCode, Promotion, SessionInfo};
 pub use submission::{CodeReference, Completion, NodeOutcome, Output, Submission, Target, TaskId};
 pub use task::{Map, Task, TaskHandle, Units};
 pub use units::{CollectedGarbage, DeployedUnit, UnitDetails, UnitEntry, UnitOriginal, UnitState};

@@ -29,6 +29,37 @@ pub struct SessionInfo {
     pub tasks: u32,
     /// The digests of the code that it has sent, oldest first.
     pub snapshots: Vec<Digest>,
+    /// Who shares its code: the name of a [`DeploymentMode`](crate::DeploymentMode).
+    pub mode: String,
+}
+
+/// Code that stays after the sessions in the continuous mode that brought it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContinuousCode {
+    /// The digest of the snapshot.
+    pub snapshot: Digest,
+    /// Who has brought it, and may run it and undeploy it.
+    pub identities: Vec<String>,
+    /// The sessions that brought it, the newest last: "id@node".
+    pub origins: Vec<String>,
+    /// Milliseconds since the epoch.
+    pub created_at_ms: u64,
+    /// Milliseconds since the epoch; of code that is in use, up to an hour old.
+    pub last_used_ms: u64,
+    /// Bytes of its files that are on the node that was asked.
+    pub held_bytes: u64,
+    /// Bytes of all its files; 0 if that node does not know them yet.
+    pub size: u64,
+    /// The names of its class roots.
+    pub names: Vec<String>,
+}
+
+impl ContinuousCode {
+    /// What it is run and undeployed by: "session:" and the digest in hexadecimal.
+    pub fn reference(&self) -> String {
+        format!("session:{}", self.snapshot.hex())
+    }
 }
 
 /// What a promoted session becomes.
@@ -49,11 +80,20 @@ pub struct Promotion {
 impl Cluster {
     /// The sessions of this identity at the node that this client is connected to, the oldest first; its own included.
     pub async fn sessions(&self) -> Result<Vec<SessionInfo>> {
+        self.list_sessions().await?.sessions.into_iter().map(SessionInfo::try_from).collect()
+    }
+
+    /// The code that stays of this identity's sessions in the continuous mode, on whatever node; what was used last
+    /// comes first. A task runs it by its reference in place of a unit, [`Cluster::undeploy`] ends it.
+    pub async fn continuous_code(&self) -> Result<Vec<ContinuousCode>> {
+        self.list_sessions().await?.continuous.into_iter().map(ContinuousCode::try_from).collect()
+    }
+
+    async fn list_sessions(&self) -> Result<v1::ListSessionsResponse> {
         self.ask("list sessions".to_owned(), async move |line, operation| {
             let mut client = ClusterServiceClient::new(line.data.clone()).max_decoding_message_size(MESSAGE_LIMIT);
             let answer = client.list_sessions(line.route.request(v1::ListSessionsRequest {})).await;
-            let answer = answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner();
-            answer.sessions.into_iter().map(SessionInfo::try_from).collect()
+            Ok(answer.map_err(|status| line.route.refused(&status, &operation))?.into_inner())
         })
         .await
     }
@@ -86,7 +126,25 @@ impl TryFrom<v1::SessionInfo> for SessionInfo {
             identity: session.identity,
             age: Duration::from_millis(session.age_ms),
             tasks: session.tasks,
+            mode: session.mode,
             snapshots: session.snapshots.iter().map(|digest| Digest::from_slice(digest)).collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl TryFrom<v1::ContinuousCode> for ContinuousCode {
+    type Error = Error;
+
+    fn try_from(code: v1::ContinuousCode) -> Result<Self> {
+        Ok(Self {
+            snapshot: Digest::from_slice(&code.snapshot)?,
+            identities: code.identities,
+            origins: code.origins,
+            created_at_ms: code.created_at_ms,
+            last_used_ms: code.last_used_ms,
+            held_bytes: code.held_bytes,
+            size: code.size,
+            names: code.names,
         })
     }
 }

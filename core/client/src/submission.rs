@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
-use haulier_model::{Codec, Digest, Language, LoadingPolicy, Result};
+use haulier_model::{Codec, DeploymentMode, Digest, Language, LoadingPolicy, Result};
 
 /// The number of a task, unique in its [`Cluster`](crate::Cluster).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +62,10 @@ pub struct Submission {
     pub units: Vec<String>,
     /// Code of this client, searched after the units.
     pub code: Option<CodeReference>,
+    /// Who shares the loader of the client's code with this task. Default: as [`ConnectOptions::mode`] says.
+    ///
+    /// [`ConnectOptions::mode`]: crate::ConnectOptions::mode
+    pub mode: Option<DeploymentMode>,
     /// Who is asked first for a class, a module or a resource. Default: the class path.
     pub policy: LoadingPolicy,
     /// "com.acme.Price", "com.acme.Price#of", "mypackage.scoring:score"; empty: the payload says it.
@@ -95,6 +99,7 @@ impl Submission {
             language,
             units: Vec::new(),
             code: None,
+            mode: None,
             policy: LoadingPolicy::default(),
             entry_point: entry_point.into(),
             codec,

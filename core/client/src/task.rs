@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::Stream;
-use haulier_model::{Codec, Error, ErrorKind, Language, Result, Value};
+use haulier_model::{Codec, DeploymentMode, Error, ErrorKind, Language, Result, Value};
 use haulier_protocol::values;
 use tokio::sync::oneshot;
 
@@ -65,6 +65,7 @@ pub struct Task {
     target: Target,
     labels: BTreeMap<String, String>,
     failover: bool,
+    mode: Option<DeploymentMode>,
     timeout: Option<Duration>,
     window: usize,
 }
@@ -78,6 +79,7 @@ impl Task {
             target: Target::Any,
             labels: BTreeMap::new(),
             failover: false,
+            mode: None,
             timeout: None,
             window: WINDOW,
         }
@@ -117,6 +119,14 @@ impl Task {
     #[must_use]
     pub fn failover(mut self) -> Self {
         self.failover = true;
+        self
+    }
+
+    /// Who shares the loader of clients' code with the calls. Default: as the connection says. For units alone it does
+    /// not count.
+    #[must_use]
+    pub fn mode(mut self, mode: DeploymentMode) -> Self {
+        self.mode = Some(mode);
         self
     }
 
@@ -187,6 +197,7 @@ impl Task {
             target,
             labels: self.labels.clone(),
             failover: self.failover,
+            mode: self.mode,
             deadline: self.timeout,
             ..Submission::new(Language::of_entry_point(&self.entry_point), self.entry_point.clone(), Codec::Values)
         }

@@ -1,4 +1,4 @@
-//! From a submit to a run: checks, the class path, and the wait for code that is under way.
+//! From a submit to a run: the node that it goes to, and the wait for code that is under way.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use haulier_model::{ClassPath, ClassPathSource, DeploymentMode, Digest, Error, ErrorKind, Language, Result};
+use haulier_model::{Error, ErrorKind, Result};
 use haulier_protocol::v1;
 use tokio::sync::oneshot;
 
@@ -15,10 +15,11 @@ use crate::{
     core::NodeCore,
     members::Peer,
     placements::Entrance,
+    placing::place,
     relays::Passed,
     routing::{self, Place},
-    run::{Payload, Placement, PoolKey, Run},
-    session::{Registered, Session, loader_id},
+    run::{Payload, Placement, Run},
+    session::{Registered, Session},
 };
 
 /// A submit on its way to a run, here or on another node.
@@ -248,62 +249,6 @@ async fn wait_for_code(node: &NodeCore, session: &Session, admission: &Admission
                 .hint("submit again"))
         }
     }
-}
-
-async fn place(node: &Arc<NodeCore>, session: &Arc<Session>, id: u64, submit: &v1::Submit) -> Result<Placement> {
-    let language: Language = submit.language().try_into()?;
-    if language == Language::Rust {
-        return Err(Error::new(ErrorKind::InvalidArgument, "run a task", "tasks run in Java or Python")
-            .hint("name a Java class or a Python module:callable"));
-    }
-    if !submit.snapshot.is_empty() && !node.peer_loading {
-        return Err(Error::new(ErrorKind::CodeNotFound, "run a task", "peer loading is off on this node")
-            .hint("deploy the code as a unit: haulier deploy NAME PATH"));
-    }
-    let mut class_path = ClassPath { sources: Vec::new(), policy: submit.policy().into() };
-    let mut units = Vec::new();
-    for reference in &submit.units {
-        let in_operation = |error: Error| error.in_operation(format!("run {reference}"));
-        let unit = match session.origin {
-            None => node.units.pin(reference).await,
-            Some(_) => node.units.pin_resolved(reference).await,
-        };
-        let unit = unit.map_err(in_operation)?;
-        node.hold_unit(&unit.record).await.map_err(in_operation)?;
-        class_path.sources.push(ClassPathSource::Unit(unit.record.digest));
-        units.push(unit);
-    }
-    if !submit.snapshot.is_empty() {
-        class_path.sources.push(ClassPathSource::Snapshot(Digest::from_slice(&submit.snapshot)?));
-    }
-    if let Some(local) = &node.class_paths.local {
-        class_path.sources.push(ClassPathSource::Local(local.digest));
-    }
-    let peer = !submit.snapshot.is_empty();
-    let (paths, origin) = (node.clone(), session.clone());
-    let resolve = move || {
-        let resolved = paths.class_paths.resolve(&origin, language, class_path, units)?;
-        let choice = language == Language::Java && paths.jdks.are_several();
-        let newest = choice.then(|| resolved.newest_class(&paths.store)).flatten();
-        Ok::<_, Error>((resolved, newest))
-    };
-    let (resolved, newest) = tokio::task::spawn_blocking(resolve)
-        .await
-        .map_err(|error| Error::internal("build a class path", error.to_string()))??;
-    // Tasks without peer-loaded code belong to no session: they share by class path. A function that travels by value
-    // belongs to its session like a snapshot.
-    let of_session = peer || submit.entry_point.is_empty();
-    let (scope, isolated) = match session.mode {
-        DeploymentMode::Isolated if of_session => (id.to_le_bytes().to_vec(), true),
-        DeploymentMode::Private if of_session => (session.id.as_bytes().to_vec(), false),
-        _ => (Vec::new(), false),
-    };
-    let loader = loader_id(resolved.digest, &scope);
-    let environment = (language == Language::Python).then(|| loader.clone());
-    let pool =
-        PoolKey { group: session.identity.name().into(), language, environment, java: node.jdks.choose(newest).await? };
-    let private = !scope.is_empty();
-    Ok(Placement { class_path: resolved, loader, pool, isolated, private })
 }
 
 fn build(session: &Arc<Session>, mut admission: Admission, placement: Arc<Placement>) -> Result<Run> {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -17,7 +17,14 @@ use haulier_protocol::v1;
 use haulier_store::Store;
 use parking_lot::Mutex;
 
-use crate::{code, jdks, local_code::LocalCode, options::Limits, session::Session, units::PinnedUnit};
+use crate::{
+    code::{self, Snapshot},
+    jdks,
+    local_code::LocalCode,
+    options::Limits,
+    session::Session,
+    units::PinnedUnit,
+};
 
 /// A class path whose roots are known; lives as long as a task, a session or a worker needs it.
 pub(crate) struct ResolvedClassPath {
@@ -31,13 +38,23 @@ pub(crate) struct ResolvedClassPath {
     /// Who can be asked for entries of the snapshot: every session with the same content.
     origins: Mutex<Vec<Weak<Session>>>,
     fetching: Mutex<HashMap<Digest, Shared<futures_util::future::BoxFuture<'static, Result<()>>>>>,
+    /// Whether its code stays after its clients have left.
+    stays: AtomicBool,
+}
+
+/// What a class path is made of, each part resolved.
+pub(crate) struct Sources {
+    pub(crate) class_path: ClassPath,
+    pub(crate) units: Vec<Arc<PinnedUnit>>,
+    pub(crate) snapshots: Vec<(Digest, Arc<Snapshot>)>,
 }
 
 struct ResolvedRoot {
     label: String,
     root: Root,
     index: HashMap<String, usize>,
-    peer: bool,
+    /// Of which snapshot it is: its clients can be asked for what is not here.
+    snapshot: Option<Digest>,
 }
 
 impl ResolvedClassPath {
@@ -67,11 +84,25 @@ impl ResolvedClassPath {
         classes.filter_map(|entry| jdks::version_of(&store.read(&entry.digest).ok()?)).max()
     }
 
-    fn snapshot(&self) -> Option<Digest> {
-        self.class_path.sources.iter().find_map(|source| match source {
-            ClassPathSource::Snapshot(digest) => Some(*digest),
-            ClassPathSource::Unit(_) | ClassPathSource::Local(_) => None,
+    /// Its code stays after its clients have left.
+    pub(crate) fn stays(&self) {
+        self.stays.store(true, Ordering::Relaxed);
+    }
+
+    /// The snapshots whose code stays.
+    pub(crate) fn staying(&self) -> impl Iterator<Item = Digest> {
+        let stays = self.stays.load(Ordering::Relaxed);
+        self.class_path.sources.iter().filter_map(move |source| match source {
+            ClassPathSource::Snapshot(digest) if stays => Some(*digest),
+            _ => None,
         })
+    }
+
+    /// Those of the entries that are not in the store.
+    pub(crate) fn missing(&self, store: &Store, request: &v1::EntryRequest) -> Vec<Digest> {
+        let Some(root) = self.roots.get(request.root as usize) else { return Vec::new() };
+        let known = request.paths.iter().filter_map(|path| root.index.get(path));
+        store.missing(known.map(|at| root.root.entries[*at].digest))
     }
 }
 
@@ -106,22 +137,20 @@ impl ClassPaths {
         })
     }
 
-    /// Builds, or finds, the class path of units and a snapshot of `session`.
+    /// Builds, or finds, the class path of `sources` for the workers of a trust group. Blocks.
     pub(crate) fn resolve(
         &self,
         session: &Arc<Session>,
         language: Language,
-        class_path: ClassPath,
-        units: Vec<Arc<PinnedUnit>>,
+        group: &str,
+        sources: Sources,
     ) -> Result<Arc<ResolvedClassPath>> {
         // Java and Python of one unit are two loaders: a class path is that of one language. A Python directory is
         // filled by its workers, so each trust group has one of its own.
+        let digest = sources.class_path.digest();
         let digest = match language {
-            Language::Python => {
-                let group = session.identity.name().as_bytes();
-                Digest::of(&[class_path.digest().as_bytes().as_slice(), b"python", group].concat())
-            }
-            _ => class_path.digest(),
+            Language::Python => Digest::of(&[digest.as_bytes().as_slice(), b"python", group.as_bytes()].concat()),
+            _ => digest,
         };
         if let Some(known) = self.get(&digest) {
             known.add_origin(session);
@@ -129,18 +158,19 @@ impl ClassPaths {
         }
         let kind = if language == Language::Python { RootKind::Python } else { RootKind::Jvm };
         let mut roots = Vec::new();
-        for source in &class_path.sources {
-            self.add_roots(source, kind, session, &units, &mut roots)?;
+        for source in &sources.class_path.sources {
+            self.add_roots(source, kind, session, &sources, &mut roots)?;
         }
         let directory = (kind == RootKind::Python).then(|| self.folder.join(digest.hex()));
         let resolved = Arc::new(ResolvedClassPath {
             digest,
-            class_path,
+            class_path: sources.class_path,
             roots,
             directory,
-            _units: units,
+            _units: sources.units,
             origins: Mutex::default(),
             fetching: Mutex::default(),
+            stays: AtomicBool::new(false),
         });
         resolved.add_origin(session);
         // Its workers fill it: what is there under its final name is whole.
@@ -158,12 +188,12 @@ impl ClassPaths {
         source: &ClassPathSource,
         kind: RootKind,
         session: &Arc<Session>,
-        units: &[Arc<PinnedUnit>],
+        sources: &Sources,
         roots: &mut Vec<ResolvedRoot>,
     ) -> Result<()> {
-        let (manifest, label, peer) = match source {
+        let (manifest, label, of_snapshot) = match source {
             ClassPathSource::Unit(digest) => {
-                let unit = units.iter().find(|unit| unit.record.digest == *digest);
+                let unit = sources.units.iter().find(|unit| unit.record.digest == *digest);
                 let unit = unit.ok_or_else(|| Error::internal("build a class path", "a unit is not pinned"))?;
                 let names = unit.record.sources.clone();
                 let id = unit.record.id.to_string();
@@ -171,21 +201,19 @@ impl ClassPaths {
                     Some(name) => format!("{id}/{name}"),
                     None => id.clone(),
                 }) as Box<dyn Fn(usize) -> String>;
-                (self.store.manifest(digest)?, label, false)
+                (self.store.manifest(digest)?, label, None)
             }
             ClassPathSource::Snapshot(digest) => {
-                let snapshot = session.code.snapshot(digest).ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::SessionLost,
-                        "build a class path",
-                        "the session has not announced this snapshot",
-                    )
-                    .context("snapshot", digest.short())
-                    .hint("connect again")
-                })?;
-                let (id, manifest) = (session.id.clone(), snapshot.manifest.clone());
+                let snapshot =
+                    sources.snapshots.iter().find(|(of, _)| of == digest).map(|(_, snapshot)| snapshot.clone());
+                let snapshot =
+                    snapshot.ok_or_else(|| Error::internal("build a class path", "a snapshot is not resolved"))?;
+                // Code that stays may be run by a session that has not brought it.
+                let brought = session.code.snapshot(digest).is_some();
+                let id = if brought { session.id.clone() } else { digest.short() };
+                let manifest = snapshot.manifest.clone();
                 let label = Box::new(move |index: usize| format!("session {id}/{}", snapshot.name(index)));
-                (manifest, label as Box<dyn Fn(usize) -> String>, true)
+                (manifest, label as Box<dyn Fn(usize) -> String>, Some(*digest))
             }
             ClassPathSource::Local(_) => {
                 let local = self.local.clone();
@@ -195,14 +223,14 @@ impl ClassPaths {
                     Some(name) => format!("node/{name}"),
                     None => "node".to_owned(),
                 };
-                (manifest, Box::new(label) as Box<dyn Fn(usize) -> String>, false)
+                (manifest, Box::new(label) as Box<dyn Fn(usize) -> String>, None)
             }
         };
         for (index, root) in self.store.roots(&manifest)?.into_iter().enumerate() {
             if root.kind == kind {
                 let paths = root.entries.iter().enumerate().map(|(at, entry)| (entry.path.as_str().to_owned(), at));
                 let paths = paths.collect();
-                roots.push(ResolvedRoot { label: label(index), index: paths, root, peer });
+                roots.push(ResolvedRoot { label: label(index), index: paths, root, snapshot: of_snapshot });
             }
         }
         Ok(())
@@ -225,7 +253,7 @@ impl ClassPaths {
             label: root.label.clone(),
             kind: root.root.kind.name().to_owned(),
             entries: root.root.entries.iter().map(|entry| packs.locate(&self.store, entry)).collect(),
-            peer: root.peer,
+            peer: root.snapshot.is_some(),
         });
         let roots = roots.collect();
         v1::ClassPathAnswer {
@@ -258,7 +286,8 @@ impl ClassPaths {
         }
         let missing = self.store.missing(entries.iter().map(|entry| entry.digest));
         if !missing.is_empty() {
-            self.fetch(class_path, root, missing).await?;
+            let first = request.paths.first().map_or("", String::as_str);
+            self.fetch(class_path, root, missing).await.map_err(|error| unreachable_code(error, first, &root.label))?;
         }
         let mut packs = Packs::default();
         let entries = entries.into_iter().map(|entry| packs.locate(&self.store, entry)).collect();
@@ -272,7 +301,7 @@ impl ClassPaths {
         root: &ResolvedRoot,
         missing: Vec<Digest>,
     ) -> Result<()> {
-        let (true, Some(snapshot)) = (root.peer, class_path.snapshot()) else {
+        let Some(snapshot) = root.snapshot else {
             return Err(Error::internal("load code", format!("content of {} is missing in the store", root.label)));
         };
         let key = Digest::of(&Digest::concatenate(&missing));
@@ -305,7 +334,8 @@ async fn ask(
     limit: std::time::Duration,
 ) -> Result<()> {
     let mut last = None;
-    for session in origins.iter().rev().filter_map(Weak::upgrade).filter(|session| !session.is_ended()) {
+    let sessions = origins.iter().rev().filter_map(Weak::upgrade).filter(|session| !session.is_ended());
+    for session in sessions.filter(|session| session.code.snapshot(&snapshot).is_some()) {
         match code::fetch(&session, snapshot, missing, limit).await {
             Ok(()) => return Ok(()),
             Err(error) => last = Some(error),
@@ -315,6 +345,21 @@ async fn ask(
         Error::new(ErrorKind::SessionLost, "load code", "the client that has the code has gone")
             .hint("deploy the code as a unit to be independent of the client: haulier deploy NAME PATH")
     }))
+}
+
+/// What was asked for is named: the task has only begun to load it.
+fn unreachable_code(error: Error, path: &str, label: &str) -> Error {
+    if error.kind() != ErrorKind::SessionLost {
+        return error.context("code", path);
+    }
+    let message = format!("'{path}' of {label} has never come to this node, and the client that has it has gone");
+    Error::new(ErrorKind::SessionLost, "load code", message)
+        .context("code", path)
+        .hint(
+            "run it again from the program that has it; to be independent of that: haulier deploy NAME PATH, or, while \
+             the program runs, haulier promote SESSION NAME",
+        )
+        .with_source(error)
 }
 
 fn write_error(path: &Path, error: io::Error) -> Error {

@@ -16,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    continuous,
     core::NodeCore,
     members::{Peer, Registration},
     session::Session,
@@ -76,7 +77,8 @@ impl ClusterService for Cluster {
         let own = sessions.iter().filter(|session| session.origin.is_none() && session.identity == identity);
         let mut sessions: Vec<_> = own.map(|session| session_info(&self.0, session)).collect();
         sessions.sort_by_key(|session| std::cmp::Reverse(session.age_ms));
-        Ok(Response::new(v1::ListSessionsResponse { sessions }))
+        let continuous = continuous::list(&self.0, &identity).await.map_err(|error| status::from_error(&error))?;
+        Ok(Response::new(v1::ListSessionsResponse { sessions, continuous }))
     }
 
     async fn drain_node(
@@ -117,6 +119,7 @@ fn session_info(node: &NodeCore, session: &Session) -> v1::SessionInfo {
         age_ms: u64::try_from(session.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
         tasks: session.open_tasks(),
         snapshots: snapshots.into_iter().map(|(digest, _)| Digest::concatenate(&[digest]).into()).collect(),
+        mode: session.mode.name().to_owned(),
     }
 }
 

@@ -22,6 +22,15 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    pub(crate) fn new(manifest: Manifest, names: Vec<String>) -> Self {
+        Self { manifest, names }
+    }
+
+    /// The names of its roots, for messages.
+    pub(crate) fn names(&self) -> Vec<String> {
+        (0..self.manifest.roots.len()).map(|root| self.name(root)).collect()
+    }
+
     /// What another node is told of it.
     pub(crate) fn announcement(&self) -> v1::SnapshotManifest {
         let roots = Digest::concatenate(&self.manifest.roots);

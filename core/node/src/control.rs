@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::Stream;
-use haulier_model::{DeploymentMode, Error, ErrorKind, Result};
+use haulier_model::{Error, ErrorKind, Result};
 use haulier_protocol::{
     PROTOCOL_VERSION, build_id, status,
     v1::{self, task_service_server::TaskService},
@@ -101,10 +101,6 @@ fn open(node: &Arc<NodeCore>, identity: Identity, hello: &v1::ClientHello) -> Re
         return Err(
             Error::new(ErrorKind::Incompatible, "connect", message).hint("install the same version on both sides")
         );
-    }
-    if DeploymentMode::from(hello.mode()) == DeploymentMode::Continuous {
-        return Err(Error::new(ErrorKind::Incompatible, "connect", "this version of the node has no continuous mode")
-            .hint("use private, shared or isolated; deploy code that must stay: haulier deploy NAME PATH"));
     }
     let identity = match &hello.relay {
         Some(relay) => Identity::relayed(&relay.identity),

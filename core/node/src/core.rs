@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use haulier_model::{Digest, Error, ErrorKind, Language, Result};
+use haulier_model::{DeploymentMode, Digest, Error, ErrorKind, Language, Result};
 use haulier_protocol::{status, v1};
 use haulier_store::{Store, UnitRecord, UnitState};
 use haulier_worker::Supervisor;
@@ -23,13 +23,15 @@ use crate::{
     catalogue::NodeCatalogue,
     class_paths::ClassPaths,
     content::Fetches,
+    continuous::Continuous,
     identity::{Identity, Tokens},
     jdks::Jdks,
+    loaders::Loaders,
     members::{Members, Peer},
     options::Limits,
     payloads::PayloadFolder,
     relays::Relays,
-    run::{Placement, PoolKey, StopReason},
+    run::{PoolKey, StopReason},
     schedule::Scheduler,
     server::private_folder,
     session::Session,
@@ -56,6 +58,8 @@ pub(crate) struct NodeCore {
     pub(crate) units: Units,
     pub(crate) uploads: Uploads,
     pub(crate) class_paths: ClassPaths,
+    pub(crate) loaders: Loaders,
+    pub(crate) continuous: Continuous,
     pub(crate) payloads: PayloadFolder,
     pub(crate) supervisor: Supervisor,
     pub(crate) scheduler: Arc<Scheduler>,
@@ -88,7 +92,9 @@ pub(crate) struct Pulse {
 
 /// Starts a worker of the client's language, so that its first task finds one.
 pub(crate) fn prepare_worker(node: &Arc<NodeCore>, session: &Session) {
-    if session.language == Some(Language::Java) {
+    // Code that several identities share gets a worker of its own, which is not known yet.
+    let shares = matches!(session.mode, DeploymentMode::Shared | DeploymentMode::Continuous);
+    if session.language == Some(Language::Java) && !(shares && session.identity.is_verified()) {
         let group = session.identity.name().into();
         node.scheduler.prepare(PoolKey { group, language: Language::Java, environment: None, java: None });
     }
@@ -202,17 +208,9 @@ impl NodeCore {
             }
         }
         session.code.end(&crate::code::gone("run a task", session));
-        let (private, shared): (Vec<_>, Vec<_>) =
-            session.placements.end().into_iter().partition(|placement| placement.private);
-        // Others may use the loader of a unit; Python processes of one that is not in use end when they were idle.
-        let unused = shared.iter().filter(|placement| Arc::strong_count(&placement.class_path) == 1);
-        let loaders = |placements: &mut dyn Iterator<Item = &Arc<Placement>>| -> Vec<Bytes> {
-            placements.map(|placement| placement.loader.clone()).collect()
-        };
-        self.scheduler.release_loaders(session.identity.name(), &loaders(&mut private.iter().chain(unused)));
-        for worker in self.scheduler.retire(self.limits.idle, &loaders(&mut private.iter())) {
-            worker.kill();
-        }
+        // What its tasks still run with goes after them.
+        session.placements.end();
+        session.loaders.end();
     }
 
     /// References to units resolve anew, in every session.
@@ -229,15 +227,23 @@ impl NodeCore {
         if self.units.is_pinned(&record) {
             return;
         }
-        let obsolete = match self.store.list(Some(&record.id.name)).await {
-            Ok(units) => units.iter().any(|unit| {
-                unit.id == record.id && unit.generation == record.generation && unit.state == UnitState::Obsolete
-            }),
-            Err(_) => false,
-        };
+        let Ok(units) = self.store.list(Some(&record.id.name)).await else { return };
+        if !units.iter().any(|unit| unit.digest == record.digest && unit.state == UnitState::Deployed) {
+            self.forget_loaders_of(&record.digest);
+        }
+        let obsolete = units.iter().any(|unit| {
+            unit.id == record.id && unit.generation == record.generation && unit.state == UnitState::Obsolete
+        });
         if obsolete && let Err(error) = self.store.remove(&record.id, record.generation).await {
             tracing::warn!(unit = %record.id, %error, "cannot remove an obsolete unit; the next start tries again");
         }
+    }
+
+    /// No session keeps the loaders of a unit that is gone.
+    fn forget_loaders_of(&self, unit: &Digest) {
+        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
+        sessions.iter().for_each(|session| session.loaders.forget_unit(unit));
+        self.continuous.forget_unit(unit);
     }
 
     /// Removes what a deployment has made obsolete: a replaced generation, revisions past the retention.

@@ -12,7 +12,7 @@ use haulier_pack::{PackedRoot, PackedRoots, ReadOptions};
 use haulier_store::{Lease, PublishRequest, Store, UnitRecord};
 use serde::{Deserialize, Serialize};
 
-use crate::{code, core::NodeCore, holdings::as_holders, run::StopReason, session::Session};
+use crate::{code, continuous, core::NodeCore, holdings::as_holders, run::StopReason, session::Session};
 
 /// How long a deploy waits for other nodes.
 const SPREAD: Duration = Duration::from_secs(10);
@@ -54,6 +54,10 @@ fn encode(origins: &[Origin]) -> Vec<u8> {
 impl Order {
     /// Reads what a client typed; an empty `version` is none.
     pub(crate) fn parse(name: &str, version: &str, deployed_by: &str) -> Result<Self> {
+        if name == continuous::NAME {
+            return Err(Error::new(ErrorKind::InvalidArgument, "deploy", "no unit is named 'session'")
+                .hint("choose another name: 'session:DIGEST' means code of the continuous mode"));
+        }
         Ok(Self {
             name: name.parse()?,
             version: if version.is_empty() { None } else { Some(version.parse()?) },
@@ -159,8 +163,7 @@ impl NodeCore {
         if !missing.is_empty() {
             code::fetch(session, digest, &missing, self.limits.code).await.map_err(in_operation)?;
         }
-        let names = (0..manifest.roots.len()).map(|index| found.name(index)).collect();
-        let record = self.publish(order, manifest, names).await.map_err(in_operation);
+        let record = self.publish(order, manifest, found.names()).await.map_err(in_operation);
         drop(lease);
         record
     }

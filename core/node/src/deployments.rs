@@ -16,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
+    continuous,
     core::NodeCore,
     deployer::{Order, Origin},
     modules::Messages,
@@ -59,6 +60,10 @@ impl DeploymentService for Deployments {
     async fn undeploy(&self, request: Request<v1::UndeployRequest>) -> Result<Response<v1::UndeployResponse>, Status> {
         let identity = self.0.identify(request.metadata())?;
         let request = request.into_inner();
+        if continuous::is_reference(&request.reference) {
+            let unit = answered(continuous::undeploy(&self.0, &request.reference, &identity, request.force).await)?;
+            return Ok(Response::new(v1::UndeployResponse { units: vec![unit] }));
+        }
         let undeploy = async { self.0.undeploy(&request.reference.parse()?, request.force, identity.name()).await };
         let removed = answered(undeploy.await)?;
         Ok(Response::new(v1::UndeployResponse { units: removed.iter().map(|record| unit(&self.0, record)).collect() }))

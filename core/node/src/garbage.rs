@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use haulier_model::{Digest, Result};
 use haulier_store::{Collected, CollectionRules, Store};
 
-use crate::core::NodeCore;
+use crate::{continuous, core::NodeCore};
 
 /// Content that nothing names any more is a cache for this long: a program that is started again sends nothing.
 pub(crate) const CACHE_AGE: Duration = Duration::from_secs(3600);
@@ -13,9 +13,14 @@ pub(crate) const CACHE_AGE: Duration = Duration::from_secs(3600);
 impl NodeCore {
     /// Frees content that no unit, session, task or transfer names, and that is older than `younger_stay`.
     pub(crate) async fn collect(self: &Arc<Self>, dry_run: bool, younger_stay: Duration) -> Result<Collected> {
+        // What stays is in the catalogue, and may not have been heard of here yet.
+        let staying = self.catalogue.shared().list(continuous::PREFIX).await?.records;
+        let staying: Vec<Digest> =
+            staying.iter().filter_map(|record| continuous::digest_of(&record.key).ok()).collect();
         let node = Arc::downgrade(self);
         let rules = CollectionRules { dry_run, younger_stay };
-        let live = move |store: &Store| node.upgrade().map(|node| node.named_content(store)).unwrap_or_default();
+        let live =
+            move |store: &Store| node.upgrade().map(|node| node.named_content(store, staying)).unwrap_or_default();
         let collected = self.store.collect(rules, live).await?;
         if collected.packs > 0 && !dry_run {
             tracing::info!(packs = collected.packs, bytes = collected.bytes, "content that nothing names was freed");
@@ -23,8 +28,8 @@ impl NodeCore {
         Ok(collected)
     }
 
-    /// Everything that sessions and tasks use, besides what is deployed.
-    fn named_content(&self, store: &Store) -> HashSet<Digest> {
+    /// Everything that sessions and tasks use or have left to stay, besides what is deployed.
+    fn named_content(&self, store: &Store, staying: Vec<Digest>) -> HashSet<Digest> {
         let mut named = HashSet::new();
         let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
         let mut seen = HashSet::new();
@@ -36,9 +41,9 @@ impl NodeCore {
         for class_path in self.class_paths.in_use() {
             named.extend(class_path.contents());
         }
-        for unit in self.units.in_use() {
-            named.insert(unit);
-            named.extend(store.manifest(&unit).map(|manifest| store.contents_of(&manifest)).unwrap_or_default());
+        for manifest in self.units.in_use().into_iter().chain(staying).chain(self.continuous.snapshots()) {
+            named.insert(manifest);
+            named.extend(store.manifest(&manifest).map(|manifest| store.contents_of(&manifest)).unwrap_or_default());
         }
         named
     }

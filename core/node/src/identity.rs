@@ -17,7 +17,15 @@ impl Identity {
     pub(crate) fn name(&self) -> &str {
         &self.0
     }
+
+    /// Whether a token says so. Without tokens everybody on the machine is the same.
+    pub(crate) fn is_verified(&self) -> bool {
+        &*self.0 != UNVERIFIED
+    }
 }
+
+/// Everybody, where the node asks for no token.
+const UNVERIFIED: &str = "unverified:local";
 
 /// The tokens that a node accepts. Only digests are kept, so that comparing them tells nothing by its time.
 #[derive(Clone, Default)]
@@ -87,7 +95,7 @@ impl Tokens {
             return Ok(Identity(MEMBER.into()));
         }
         if self.is_empty() {
-            return Ok(Identity("unverified:local".into()));
+            return Ok(Identity(UNVERIFIED.into()));
         }
         let Some(digest) = shown else {
             return refuse("this node asks for a token", hint);

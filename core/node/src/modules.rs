@@ -113,8 +113,7 @@ async fn receive_code(
     };
     let session = node.session(&offer.session_token)?;
     if !node.peer_loading {
-        let error = Error::new(ErrorKind::CodeNotFound, operation, "peer loading is off on this node")
-            .hint("deploy the code as a unit: haulier deploy NAME PATH");
+        let error = crate::placing::peer_loading_is_off(operation);
         session.code.refuse(offer.offer_id, &error);
         return Err(error);
     }

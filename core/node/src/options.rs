@@ -34,6 +34,12 @@ pub struct Limits {
     pub python_workers: usize,
     /// Memory of a worker process in bytes (the JVM's heap); `None`: the runtime's own default.
     pub memory: Option<u64>,
+    /// How long code of the continuous mode stays after its last use. Default 7 days.
+    pub continuous_ttl: Duration,
+    /// Snapshots whose code stays; of what is not in use the least recently used goes first. Default 64.
+    pub continuous_count: usize,
+    /// Bytes of them on this node, as for their number. Default 4 GiB.
+    pub continuous_bytes: u64,
 }
 
 impl Default for Limits {
@@ -51,6 +57,9 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             python_workers: 32,
             memory: None,
+            continuous_ttl: Duration::from_secs(7 * 24 * 3600),
+            continuous_count: 64,
+            continuous_bytes: 4 << 30,
         }
     }
 }

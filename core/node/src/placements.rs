@@ -5,6 +5,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
+use haulier_model::ClassPathSource;
 use haulier_protocol::v1;
 use parking_lot::Mutex;
 
@@ -30,6 +31,7 @@ pub(crate) struct PlacementKey {
     units: Vec<String>,
     snapshot: Bytes,
     policy: i32,
+    mode: i32,
 }
 
 impl PlacementKey {
@@ -39,6 +41,7 @@ impl PlacementKey {
             units: submit.units.clone(),
             snapshot: submit.snapshot.clone(),
             policy: submit.policy,
+            mode: submit.mode,
         }
     }
 
@@ -47,6 +50,7 @@ impl PlacementKey {
             && self.units == submit.units
             && self.language == submit.language
             && self.policy == submit.policy
+            && self.mode == submit.mode
     }
 }
 
@@ -101,18 +105,28 @@ impl Placements {
 
     /// Forgets those that use units: a deployment has changed.
     pub(crate) fn forget_units(&self) {
+        self.forget(|key, _| !key.units.is_empty());
+    }
+
+    /// Forgets those with a source on their class path.
+    pub(crate) fn forget_source(&self, source: ClassPathSource) {
+        self.forget(|_, placement| placement.class_path.class_path.sources.contains(&source));
+    }
+
+    fn forget(&self, goes: impl Fn(&PlacementKey, &Placement) -> bool) {
         let forgotten: Vec<_> = {
             let kept = &mut self.0.lock().kept;
-            let (with, without) = kept.drain(..).partition(|(key, _)| !key.units.is_empty());
-            *kept = without;
-            with
+            let (gone, stays) = kept.drain(..).partition(|(key, placement)| goes(key, placement));
+            *kept = stays;
+            gone
         };
         drop(forgotten);
     }
 
     /// Forgets all of them: the session has ended.
-    pub(crate) fn end(&self) -> Vec<Arc<Placement>> {
-        self.0.lock().kept.drain(..).map(|(_, placement)| placement).collect()
+    pub(crate) fn end(&self) {
+        let forgotten = std::mem::take(&mut self.0.lock().kept);
+        drop(forgotten);
     }
 }
 

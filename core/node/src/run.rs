@@ -6,7 +6,9 @@ use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Language};
 use haulier_protocol::v1::{self, TaskState};
 
-use crate::{broadcast::Reply, class_paths::ResolvedClassPath, payloads::StoredPayload, session::Session};
+use crate::{
+    broadcast::Reply, class_paths::ResolvedClassPath, loaders::LiveLoader, payloads::StoredPayload, session::Session,
+};
 
 /// Which workers can run a task: a trust group's, of a language; Python also by environment, Java by release.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -21,11 +23,9 @@ pub(crate) struct PoolKey {
 /// Where the tasks of one class path and session run; shared by all of them.
 pub(crate) struct Placement {
     pub(crate) class_path: Arc<ResolvedClassPath>,
-    pub(crate) loader: Bytes,
-    pub(crate) pool: PoolKey,
     pub(crate) isolated: bool,
-    /// Whether the loader belongs to one session.
-    pub(crate) private: bool,
+    /// Keeps the loader in its workers.
+    pub(crate) live: Arc<LiveLoader>,
 }
 
 #[derive(Clone)]

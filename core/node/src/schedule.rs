@@ -122,7 +122,7 @@ impl Scheduler {
                     self.deadlines.notify_one();
                 }
             }
-            let key = run.placement.pool.clone();
+            let key = run.placement.live.pool.clone();
             state.runs.insert(run.id, Entry { run: run.clone(), at: None, stop: None });
             state.queued += 1;
             let pool = state.pools.entry(key.clone()).or_default();
@@ -184,7 +184,7 @@ impl Scheduler {
         let actions = {
             let mut state = self.state.lock();
             state.runs.remove(&run.id);
-            let key = run.placement.pool.clone();
+            let key = run.placement.live.pool.clone();
             if let Some(pool) = state.pools.get_mut(&key) {
                 pool.leave(worker, slot, run.id, Instant::now(), false);
             }
@@ -255,7 +255,7 @@ impl Scheduler {
         let (entry, actions, retire) = {
             let mut state = self.state.lock();
             let Some(entry) = state.runs.remove(&result.task_id) else { return };
-            let key = &entry.run.placement.pool;
+            let key = &entry.run.placement.live.pool;
             let mut retire = None;
             if let Some(pool) = state.pools.get_mut(key) {
                 pool.leave(worker, slot, result.task_id, Instant::now(), true);
@@ -311,7 +311,7 @@ impl Scheduler {
             let run = entry.run.clone();
             match &entry.at {
                 None => {
-                    if let Some(pool) = pools.get_mut(&run.placement.pool)
+                    if let Some(pool) = pools.get_mut(&run.placement.live.pool)
                         && let Some(position) = pool.queue.iter().position(|queued| *queued == id)
                     {
                         pool.queue.remove(position);

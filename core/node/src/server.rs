@@ -34,11 +34,13 @@ use crate::{
     class_paths::ClassPaths,
     cluster::Cluster,
     content::Fetches,
+    continuous::{self, Continuous},
     control::Tasks,
     core::{NodeCore, Pulse},
     deployments::Deployments,
     gateway, holdings, housekeeping,
     jdks::Jdks,
+    loaders::{self, Loaders},
     local_code::LocalCode,
     members::{Dialer, Members, Registration},
     modules::Modules,
@@ -124,7 +126,8 @@ pub(crate) async fn start(options: NodeBuilder) -> Result<Node> {
     let stop = CancellationToken::new();
     tokio::spawn(stop.clone().run_until_cancelled_owned(core.scheduler.clone().balance()));
     tokio::spawn(stop.clone().run_until_cancelled_owned(core.scheduler.clone().watch_deadlines()));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(Arc::downgrade(&core), released)));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(Arc::downgrade(&core), released.units)));
+    tokio::spawn(loaders::follow(Arc::downgrade(&core), released.loaders));
     let serving = serve(&core, &options, listener, stop.clone())?;
     if let Err(error) = core.members.start(&core, core.catalogue.shared(), &stop).await {
         stop.cancel();
@@ -133,6 +136,11 @@ pub(crate) async fn start(options: NodeBuilder) -> Result<Node> {
     tokio::spawn(
         stop.clone().run_until_cancelled_owned(holdings::follow(Arc::downgrade(&core), core.catalogue.shared())),
     );
+    if core.peer_loading {
+        let continuous = continuous::follow(Arc::downgrade(&core), core.catalogue.shared());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(continuous));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(continuous::tend(Arc::downgrade(&core))));
+    }
     let admin = gateway::start(&core, &options, &data_dir, &stop).await.inspect_err(|_| stop.cancel())?;
     let watching = watching::follow(Arc::downgrade(&core), core.catalogue.shared(), stop.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
@@ -152,11 +160,13 @@ async fn stay_awake(node: Weak<NodeCore>) {
     }
 }
 
-async fn build(
-    options: &NodeBuilder,
-    data_dir: &Path,
-    address: SocketAddr,
-) -> Result<(Arc<NodeCore>, mpsc::UnboundedReceiver<UnitRecord>)> {
+/// What nobody uses any more.
+struct Released {
+    units: mpsc::UnboundedReceiver<UnitRecord>,
+    loaders: mpsc::UnboundedReceiver<loaders::Released>,
+}
+
+async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> Result<(Arc<NodeCore>, Released)> {
     let open = |error| cannot_use(data_dir, error);
     private_folder(data_dir).map_err(open)?;
     let data_dir = data_dir.canonicalize().map_err(open)?;
@@ -165,7 +175,8 @@ async fn build(
     let catalogue = NodeCatalogue::open(options, &data_dir, &own, &dialer).await?;
     let store_dir = data_dir.join("store");
     let store = open_store(options, &store_dir, &catalogue).await?;
-    let (units, released) = Units::new(store.clone(), options.production);
+    let (units, released_units) = Units::new(store.clone(), options.production);
+    let (loaders, released_loaders) = Loaders::new();
     let local = read_local_code(options, &store).await?;
     own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
     let environments = data_dir.join("environments");
@@ -192,6 +203,8 @@ async fn build(
         units,
         uploads: Uploads::default(),
         class_paths,
+        loaders,
+        continuous: Continuous::default(),
         payloads,
         supervisor,
         scheduler: Arc::new(Scheduler::new(node.clone())),
@@ -210,7 +223,7 @@ async fn build(
         tokens: options.tokens.clone(),
         sessions: Mutex::default(),
     });
-    Ok((core, released))
+    Ok((core, Released { units: released_units, loaders: released_loaders }))
 }
 
 fn cannot_use(data_dir: &Path, error: io::Error) -> Error {

@@ -11,11 +11,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use haulier_model::{DeploymentMode, Digest, Error, Language};
+use haulier_model::{DeploymentMode, Error, Language};
 use haulier_protocol::v1::{self, TaskState};
 use parking_lot::Mutex;
 
-use crate::{code::SessionCode, identity::Identity, payloads::StoredPayload, placements::Placements};
+use crate::{
+    code::SessionCode, identity::Identity, loaders::HeldLoaders, payloads::StoredPayload, placements::Placements,
+};
 
 /// One message of the control stream holds at most this many results, and about this many bytes of them.
 const BATCH_RESULTS: usize = 512;
@@ -36,6 +38,7 @@ pub(crate) struct Session {
     pub(crate) opened: Instant,
     pub(crate) code: SessionCode,
     pub(crate) placements: Placements,
+    pub(crate) loaders: HeldLoaders,
     state: Mutex<State>,
 }
 
@@ -86,6 +89,7 @@ impl Session {
             opened: Instant::now(),
             code: SessionCode::default(),
             placements: Placements::default(),
+            loaders: HeldLoaders::default(),
             state: Mutex::default(),
         }
     }
@@ -321,14 +325,6 @@ fn size_of_outcome(outcome: &v1::Outcome) -> usize {
     64 + outcome.payload.len()
         + error.map_or(0, |error| error.message.len())
         + remote.map_or(0, |remote| remote.trace.len() + remote.payload.len())
-}
-
-/// The identity of a loader: who shares statics and modules.
-pub(crate) fn loader_id(class_path: Digest, scope: &[u8]) -> Bytes {
-    let mut hasher = haulier_model::Hasher::default();
-    hasher.update(class_path.as_bytes());
-    hasher.update(scope);
-    Bytes::copy_from_slice(hasher.finish().as_bytes())
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl NodeSide for Answers {
         let found = self.class_path_of(&request.class_path);
         Box::pin(async move {
             let (node, class_path) = found?;
-            node.class_paths.entries(&class_path, &request).await
+            crate::continuous::entries(&node, &class_path, &request).await
         })
     }
 

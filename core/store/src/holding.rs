@@ -76,6 +76,14 @@ impl Store {
         Ok(())
     }
 
+    /// Returns once everything that is here of a manifest is on disk, its own bytes included, unless the store's
+    /// durability is `Process`; what is missing is no error. Blocks for the disk.
+    pub fn settle_known(&self, manifest: &Manifest) -> Result<()> {
+        let known = self.known_of(manifest).into_iter().chain([manifest.digest()]);
+        let here: Vec<Digest> = known.filter(|digest| self.contains(digest)).collect();
+        self.sync_contents(here.iter())
+    }
+
     /// For a caller that found nobody who has what a unit lacks: `Ok` if it is whole after all, else `Unavailable`
     /// that names the unit and what to do.
     pub fn refuse_incomplete(&self, record: &UnitRecord) -> Result<()> {

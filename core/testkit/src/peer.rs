@@ -2,8 +2,8 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use haulier::{
-    Cluster, CodeReference, CodeScope, Codec, ConnectOptions, Language, NodeOutcome, Result, RootKind, Submission,
-    Target, Value,
+    Cluster, CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, NodeOutcome, Result, RootKind,
+    Submission, Target, Value,
 };
 
 /// The longest time for a task.
@@ -15,6 +15,7 @@ pub struct PeerClient {
     pub cluster: Cluster,
     scope: Arc<CodeScope>,
     language: Language,
+    mode: Option<DeploymentMode>,
 }
 
 impl PeerClient {
@@ -26,7 +27,14 @@ impl PeerClient {
         let cluster = options.connect().await.expect("a connection");
         let kind = if language == Language::Java { RootKind::Jvm } else { RootKind::Python };
         let scope = cluster.code_scope(kind, roots);
-        Self { cluster, scope, language }
+        Self { cluster, scope, language, mode: None }
+    }
+
+    /// Says who shares with its tasks, whatever the session says.
+    #[must_use]
+    pub fn in_mode(mut self, mode: DeploymentMode) -> Self {
+        self.mode = Some(mode);
+        self
     }
 
     /// Calls an entry point; `start` is the class or module that the closure begins with.
@@ -69,6 +77,7 @@ impl PeerClient {
             payload: haulier::encode_arguments(arguments),
             deadline: Some(DEADLINE),
             target,
+            mode: self.mode,
             ..Submission::new(self.language, entry_point, Codec::Values)
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();

@@ -31,7 +31,8 @@ impl Client {
 async fn equal_names_with_different_bytes_never_meet() {
     let rounds = if std::env::var_os("HAULIER_SOAK").is_some() { 1000 } else { 100 };
     let mut node = TestNode::start(NodeOptions::default()).expect("a node");
-    for mode in [DeploymentMode::Private, DeploymentMode::Shared, DeploymentMode::Isolated] {
+    for mode in [DeploymentMode::Private, DeploymentMode::Shared, DeploymentMode::Isolated, DeploymentMode::Continuous]
+    {
         let rounds = if mode == DeploymentMode::Isolated { rounds / 5 } else { rounds };
         let address = node.address().to_owned();
         let java_1 = Client::connect(&address, mode, Language::Java, "pricing-1.jar").await;
@@ -52,10 +53,12 @@ async fn equal_names_with_different_bytes_never_meet() {
         }
     }
     node.restart().expect("the node again");
-    let java_1 = Client::connect(node.address(), DeploymentMode::Shared, Language::Java, "pricing-1.jar").await;
-    let java_2 = Client::connect(node.address(), DeploymentMode::Shared, Language::Java, "pricing-2.jar").await;
-    assert_eq!(java_2.versions().await, "price 2, rate 2".into());
-    assert_eq!(java_1.versions().await, "price 1, rate 1".into());
+    for mode in [DeploymentMode::Shared, DeploymentMode::Continuous] {
+        let java_1 = Client::connect(node.address(), mode, Language::Java, "pricing-1.jar").await;
+        let java_2 = Client::connect(node.address(), mode, Language::Java, "pricing-2.jar").await;
+        assert_eq!(java_2.versions().await, "price 2, rate 2".into(), "{mode:?}, after a restart");
+        assert_eq!(java_1.versions().await, "price 1, rate 1".into(), "{mode:?}, after a restart");
+    }
 }
 
 #[tokio::test]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from haulier import _callables, _native, _roots, errors
 from haulier._futures import PICKLE, Call
+
+Mode = Literal["isolated", "private", "shared", "continuous"]
 
 # Parts of every worker, so that no code travels for them.
 _RUN_CHUNK = ("haulier_worker.calls", "run_chunk")
@@ -29,11 +31,17 @@ class Options(NamedTuple):
     key: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     failover: bool = False
+    mode: Mode | None = None
     broadcast: bool = False
 
 
 def options(
-    timeout: float | None, node: str | None, labels: Mapping[str, str] | None, key: str | None, failover: bool
+    timeout: float | None,
+    node: str | None,
+    labels: Mapping[str, str] | None,
+    key: str | None,
+    failover: bool,
+    mode: Mode | None = None,
 ) -> Options:
     """Make options of what a caller says; ``haulier.InvalidArgument`` if that cannot hold together."""
     if node is not None and key is not None:
@@ -43,7 +51,7 @@ def options(
     pairs = tuple(labels.items()) if labels else ()
     if not all(type(part) is str for pair in pairs for part in pair):
         raise TypeError("labels and their values are str")
-    return Options(timeout, node, key, tuple(sorted(pairs)), failover)
+    return Options(timeout, node, key, tuple(sorted(pairs)), failover, mode)
 
 
 class CallMaker:

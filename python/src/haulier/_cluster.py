@@ -8,17 +8,15 @@ import platform
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from haulier import _callables, _futures, _native
-from haulier._calls import CallMaker, options
+from haulier._calls import CallMaker, Mode, options
 from haulier._deployments import Deployments
 from haulier._executor import RemoteExecutor
 from haulier._futures import Dispatcher
 from haulier._tasks import TaskRef
 from haulier._units import Node, Unit
-
-Mode = Literal["isolated", "private", "shared", "continuous"]
 
 
 def connect(
@@ -85,6 +83,7 @@ class Cluster(Deployments):
         labels: Mapping[str, str] | None = None,
         key: str | None = None,
         failover: bool = False,
+        mode: Mode | None = None,
     ) -> RemoteExecutor:
         """Return a ``concurrent.futures.Executor`` that runs callables on the cluster.
 
@@ -95,8 +94,9 @@ class Cluster(Deployments):
         ``key``: they run always on the same node for the same key, as long as that node is there.
         ``failover``: a task runs again elsewhere if a node is lost that has it, and may then run more than once;
         default: it raises ``haulier.WorkerLost`` or ``haulier.SessionLost``.
+        ``mode``: who shares the loaded code of this client; default: as in ``haulier.connect``.
         """
-        return RemoteExecutor(self, options(timeout, node, labels, key, failover), max_workers=max_workers)
+        return RemoteExecutor(self, options(timeout, node, labels, key, failover, mode), max_workers=max_workers)
 
     def broadcast(
         self, fn: Callable[..., Any], /, *args: Any, labels: Mapping[str, str] | None = None, **kwargs: Any
@@ -128,15 +128,18 @@ class Cluster(Deployments):
         labels: Mapping[str, str] | None = None,
         key: str | None = None,
         failover: bool = False,
+        mode: Mode | None = None,
     ) -> TaskRef:
         """Return the task ``entry_point`` of a unit ("name", "name:version"), or of several, searched in order.
 
         ``entry_point``: "mypackage.scoring:score" in Python; "com.acme.Price" or "com.acme.Price#of" in Java.
         ``timeout``: the deadline of each call in seconds. ``node``, ``labels``, ``key`` and ``failover`` say where it
-        runs, as in ``executor``; default: on any node.
+        runs, as in ``executor``; default: on any node. ``mode`` counts for code of clients only ("session:...").
         """
         units = [unit] if isinstance(unit, str | Unit) else unit
-        return TaskRef(self, [str(part) for part in units], entry_point, options(timeout, node, labels, key, failover))
+        return TaskRef(
+            self, [str(part) for part in units], entry_point, options(timeout, node, labels, key, failover, mode)
+        )
 
     @property
     def closed(self) -> bool:

@@ -50,6 +50,7 @@ class Template:
         key: str | None = None,
         labels: Sequence[tuple[str, str]] = (),
         failover: bool = False,
+        mode: str | None = None,
         broadcast: bool = False,
     ) -> None:
         """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value."""

@@ -1,10 +1,10 @@
 //! `haulier node`: how a node is set up.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
-use super::{Connection, label};
+use super::{Connection, label, seconds};
 
 /// `haulier node` starts a node; with one more word it is about a node that runs.
 #[derive(Args, Debug)]
@@ -91,6 +91,15 @@ pub(crate) struct NodeArguments {
     /// Take no code from clients: tasks run from units alone.
     #[arg(long)]
     pub(crate) no_peer_loading: bool,
+    /// Let code of the continuous mode go when it was not used for so long [default: 604800, 7 days].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) continuous_ttl: Option<Duration>,
+    /// Keep the code of at most so many snapshots of the continuous mode [default: 64].
+    #[arg(long, value_name = "N")]
+    pub(crate) continuous_count: Option<usize>,
+    /// Keep at most so many bytes of it [default: 4294967296, 4 GiB].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) continuous_bytes: Option<u64>,
     /// Tasks that run at the same time for each language [default: the number of cores, at least 2].
     #[arg(long, visible_alias = "workers", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) slots: Option<u16>,

@@ -176,7 +176,7 @@ pub(crate) struct WatchList {
 
 #[derive(Args, Debug)]
 pub(crate) struct Undeploy {
-    /// NAME (all versions), NAME:VERSION or NAME@sha256:...
+    /// NAME (all versions), NAME:VERSION, NAME@sha256:..., or session:DIGEST for code of the continuous mode.
     pub(crate) reference: String,
     /// Cancel running tasks instead of letting them finish, and remove aliases that point to it.
     #[arg(long)]

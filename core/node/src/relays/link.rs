@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{Passed, code::SessionSource};
-use crate::{core::NodeCore, members::Peer, payloads::StoredPayload, run::Payload, session::Session};
+use crate::{continuous, core::NodeCore, members::Peer, payloads::StoredPayload, run::Payload, session::Session};
 
 pub(crate) struct Link {
     relay: OnceLock<Relay>,
@@ -150,6 +150,10 @@ async fn pass(node: &Arc<NodeCore>, link: &Arc<Link>, peer: &str, task: &Arc<Pas
 async fn prepare(node: &NodeCore, link: &Link, peer: &str, task: &Passed) -> Result<v1::Submit> {
     let mut submit = task.submit.clone();
     for unit in &mut submit.units {
+        if continuous::is_reference(unit) {
+            *unit = continuous::whole_reference(node, unit, &task.session.identity).await?;
+            continue;
+        }
         let pinned = node.units.pin(unit).await.map_err(|error| error.in_operation(format!("run {unit}")))?;
         *unit = format!("{}@{}", pinned.record.id.name, pinned.record.digest);
     }

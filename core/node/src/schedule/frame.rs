@@ -29,7 +29,7 @@ pub(super) fn frame(node: &NodeCore, run: &Run) -> v1::TaskFrame {
     let remaining = run.deadline.map_or(0, |at| at.saturating_duration_since(Instant::now()).as_millis().max(1) as u64);
     let mut frame = v1::TaskFrame {
         task_id: run.id,
-        loader: run.placement.loader.clone(),
+        loader: run.placement.live.id.clone(),
         class_path: Bytes::copy_from_slice(run.class_path().as_bytes()),
         entry_point: run.entry_point.clone(),
         codec: run.codec,

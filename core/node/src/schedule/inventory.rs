@@ -7,7 +7,7 @@ use haulier_model::Language;
 use haulier_worker::Worker;
 
 use super::{Entry, Scheduler, State};
-use crate::run::PoolKey;
+use crate::{loaders::LiveLoader, run::PoolKey};
 
 impl Scheduler {
     /// Tasks that wait and that run, for operators.
@@ -35,6 +35,12 @@ impl Scheduler {
         let uses = |entry: &Entry| {
             entry.run.placement.class_path.class_path.sources.contains(&haulier_model::ClassPathSource::Unit(digest))
         };
+        self.state.lock().runs.iter().filter(|(_, entry)| uses(entry)).map(|(id, _)| *id).collect()
+    }
+
+    /// Runs of tasks that use one of these loaders.
+    pub(crate) fn runs_with_loaders(&self, loaders: &[Arc<LiveLoader>]) -> Vec<u64> {
+        let uses = |entry: &Entry| loaders.iter().any(|loader| Arc::ptr_eq(loader, &entry.run.placement.live));
         self.state.lock().runs.iter().filter(|(_, entry)| uses(entry)).map(|(id, _)| *id).collect()
     }
 

@@ -15,7 +15,7 @@ impl Scheduler {
         let (entry, actions) = {
             let mut state = self.state.lock();
             let Some(entry) = state.runs.remove(&id) else { return };
-            let key = entry.run.placement.pool.clone();
+            let key = entry.run.placement.live.pool.clone();
             if let Some(pool) = state.pools.get_mut(&key) {
                 pool.leave(worker, slot, id, Instant::now(), false);
             }

@@ -1035,11 +1035,43 @@ pub struct SessionInfo {
     /// Digests of its snapshots, oldest first, 32 bytes each.
     #[prost(bytes = "bytes", repeated, tag = "7")]
     pub snapshots: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// Its deployment mode, where a submit does not say another one: "private".
+    #[prost(string, tag = "8")]
+    pub mode: ::prost::alloc::string::String,
+}
+/// Code that a session in the continuous mode has left: "session:" and the snapshot in hexadecimal name it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContinuousCode {
+    /// The digest of the snapshot, 32 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub snapshot: ::prost::bytes::Bytes,
+    /// Who has brought it, and may name it.
+    #[prost(string, repeated, tag = "2")]
+    pub identities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The sessions that brought it, the newest last: "id@node".
+    #[prost(string, repeated, tag = "3")]
+    pub origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Milliseconds since the epoch.
+    #[prost(uint64, tag = "4")]
+    pub created_at_ms: u64,
+    #[prost(uint64, tag = "5")]
+    pub last_used_ms: u64,
+    /// Bytes of it that are on the node that is asked, and bytes of all its files.
+    #[prost(uint64, tag = "6")]
+    pub held_bytes: u64,
+    #[prost(uint64, tag = "7")]
+    pub size: u64,
+    /// The names of its roots.
+    #[prost(string, repeated, tag = "8")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListSessionsResponse {
     #[prost(message, repeated, tag = "1")]
     pub sessions: ::prost::alloc::vec::Vec<SessionInfo>,
+    /// What is kept of sessions in the continuous mode, of this identity.
+    #[prost(message, repeated, tag = "2")]
+    pub continuous: ::prost::alloc::vec::Vec<ContinuousCode>,
 }
 /// Where a value can be read: what the bytes of an argument or a result are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1937,6 +1969,9 @@ pub struct Submit {
     /// From a relaying node only: what `snapshot` is made of.
     #[prost(message, optional, tag = "17")]
     pub snapshot_manifest: ::core::option::Option<SnapshotManifest>,
+    /// Who shares the loader of the client's code with this task. Unspecified: as the hello says.
+    #[prost(enumeration = "DeploymentMode", tag = "18")]
+    pub mode: i32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {

@@ -52,6 +52,7 @@ final class Native {
      * @param name of the node, or the key
      * @param labels that the node must have: names and values in turns
      * @param failover whether it runs again elsewhere if its node is lost
+     * @param mode 0: that of the session
      * @param deadlineMillis 0: none
      * @param resultCodecs one in each four bits, the preferred one in the lowest
      * @return the number of the task
@@ -69,6 +70,7 @@ final class Native {
             String name,
             String[] labels,
             boolean failover,
+            int mode,
             long deadlineMillis,
             int resultCodecs);
 

@@ -81,6 +81,7 @@ final class Submitter {
                 placement.name(),
                 placement.labels(),
                 placement.isFailover(),
+                options.modeNumber(),
                 options.deadlineMillis(),
                 ONLY_JAVA);
     }
@@ -102,6 +103,7 @@ final class Submitter {
                 placement.name(),
                 placement.labels(),
                 placement.isFailover(),
+                options.modeNumber(),
                 options.deadlineMillis(),
                 VALUES_FIRST);
     }

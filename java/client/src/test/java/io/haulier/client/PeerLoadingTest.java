@@ -197,6 +197,16 @@ class PeerLoadingTest {
                 Cluster two = Haulier.connect(NODE.address(), shared)) {
             assertEquals(1, one.executor().submit(RemoteTasks::calls).get());
             assertEquals(2, two.executor().submit(RemoteTasks::calls).get());
+            RemoteExecutor alone = one.executor(TaskOptions.defaults().withMode(DeploymentMode.ISOLATED));
+            assertEquals(1, alone.submit(RemoteTasks::calls).get());
+            RemoteExecutor own = one.executor(TaskOptions.defaults().withMode(DeploymentMode.PRIVATE));
+            assertEquals(1, own.submit(RemoteTasks::calls).get());
+            RemoteExecutor kept = two.executor(TaskOptions.defaults().withMode(DeploymentMode.CONTINUOUS));
+            assertEquals(3, kept.submit(RemoteTasks::calls).get());
+        }
+        SessionConfig continuous = SessionConfig.peerLoading(DeploymentMode.CONTINUOUS);
+        try (Cluster next = Haulier.connect(NODE.address(), continuous)) {
+            assertEquals(4, next.executor().submit(RemoteTasks::calls).get());
         }
     }
 

@@ -1,0 +1,7 @@
+//! Deployment modes: who shares a loader, when it goes, and where code of clients is refused.
+mod client;
+mod continuous;
+mod continuous_cluster;
+mod peer_loading_off;
+mod sharing;
+mod trust;

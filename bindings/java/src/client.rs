@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use haulier::{
-    Cluster, CodeReference, CodeScope, ConnectOptions, DeploymentMode, Language, RootKind, Submission, Target, TaskId,
-    runtime,
+    Cluster, CodeReference, CodeScope, ConnectOptions, DeploymentMode, Language, LoadingPolicy, RootKind, Submission,
+    Target, TaskId, runtime,
 };
 use haulier_model::{Error, ErrorKind, Result};
 use jni::{
@@ -152,6 +152,8 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
     labels: Texts<'local>,
     failover: jboolean,
     mode: jint,
+    policy: jint,
+    parent_prefixes: Texts<'local>,
     deadline_millis: jlong,
     result_codecs: jint,
 ) -> jlong {
@@ -175,6 +177,8 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
             labels: convert::pairs(env, &labels)?,
             failover,
             mode: if mode == 0 { None } else { Some(deployment_mode(mode)?) },
+            policy: loading_policy(policy)?,
+            parent_prefixes: convert::texts(env, &parent_prefixes)?,
             deadline: millis(deadline_millis),
             result_codecs: convert::codecs(result_codecs)?,
             ..Submission::new(language, entry_point, convert::codec(codec)?)
@@ -255,6 +259,16 @@ fn deployment_mode(number: jint) -> Outcome<DeploymentMode> {
         3 => Ok(DeploymentMode::Shared),
         4 => Ok(DeploymentMode::Continuous),
         other => Err(Error::new(ErrorKind::InvalidArgument, "connect", format!("{other} is no mode")).into()),
+    }
+}
+
+/// The ordinal of `io.haulier.api.LoadingPolicy`.
+fn loading_policy(ordinal: jint) -> Outcome<LoadingPolicy> {
+    match ordinal {
+        0 => Ok(LoadingPolicy::ParentFirst),
+        1 => Ok(LoadingPolicy::ChildFirst),
+        2 => Ok(LoadingPolicy::SelfOnly),
+        other => Err(Error::internal("submit a task", format!("{other} is no policy")).into()),
     }
 }
 

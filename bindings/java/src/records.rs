@@ -20,6 +20,7 @@ pub(crate) fn units(units: &[DeployedUnit]) -> Vec<String> {
             unit.sources.join("\n"),
             unit.holders.join("\n"),
             unit.aliases.join("\n"),
+            unit.warnings.join("\n"),
         ]
     };
     units.iter().flat_map(fields).collect()

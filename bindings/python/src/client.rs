@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier::{
-    CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, Result, RootKind, Submission, Target,
-    TaskId, runtime,
+    CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, LoadingPolicy, Result, RootKind,
+    Submission, Target, TaskId, runtime,
 };
 use pyo3::{
     prelude::*,
@@ -36,7 +36,7 @@ impl Template {
     #[new]
     #[pyo3(signature = (*, entry_point, result_codecs, units=Vec::new(), start=Vec::new(), requires=Vec::new(),
                         timeout=None, node=None, key=None, labels=Vec::new(), failover=false, mode=None,
-                        broadcast=false))]
+                        policy=None, parent_first=Vec::new(), broadcast=false))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         py: Python<'_>,
@@ -51,6 +51,8 @@ impl Template {
         labels: Vec<(String, String)>,
         failover: bool,
         mode: Option<&str>,
+        policy: Option<&str>,
+        parent_first: Vec<String>,
         broadcast: bool,
     ) -> PyResult<Self> {
         let language = if entry_point.is_empty() { Language::Python } else { Language::of_entry_point(entry_point) };
@@ -66,6 +68,8 @@ impl Template {
             labels: labels.into_iter().collect(),
             failover,
             mode: mode.map(|mode| mode_of(py, mode)).transpose()?,
+            policy: policy.map_or_else(|| Ok(LoadingPolicy::default()), |policy| policy_of(py, policy))?,
+            parent_prefixes: parent_first,
             deadline: timeout.map(seconds).transpose()?,
             ..Submission::new(language, entry_point, Codec::Pickle)
         };
@@ -74,6 +78,10 @@ impl Template {
 }
 
 fn mode_of(py: Python<'_>, name: &str) -> PyResult<DeploymentMode> {
+    name.parse().map_err(|error| errors::to_client(py, &error))
+}
+
+fn policy_of(py: Python<'_>, name: &str) -> PyResult<LoadingPolicy> {
     name.parse().map_err(|error| errors::to_client(py, &error))
 }
 

@@ -4,27 +4,32 @@ use std::time::Duration;
 
 use haulier::{DeployedUnit, Digest, Explanation, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
 use pyo3::{
+    IntoPyObjectExt as _,
     prelude::*,
     types::{IntoPyDict as _, PyDict, PyList, PyTuple},
 };
 
 /// The fields of `haulier.Unit`, in their order.
 pub(crate) fn unit<'py>(py: Python<'py>, unit: &DeployedUnit) -> PyResult<Bound<'py, PyTuple>> {
-    (
-        &unit.name,
-        &unit.version,
-        unit.digest.to_string(),
-        unit.state.name(),
-        unit.size,
-        unit.entries,
-        unit.generation,
-        since_epoch(unit.deployed_at_ms),
-        &unit.deployed_by,
-        PyTuple::new(py, &unit.sources)?,
-        PyTuple::new(py, &unit.holders)?,
-        PyTuple::new(py, &unit.aliases)?,
+    // More than a tuple of Rust can be converted with.
+    PyTuple::new(
+        py,
+        [
+            (&unit.name).into_bound_py_any(py)?,
+            (&unit.version).into_bound_py_any(py)?,
+            unit.digest.to_string().into_bound_py_any(py)?,
+            unit.state.name().into_bound_py_any(py)?,
+            unit.size.into_bound_py_any(py)?,
+            unit.entries.into_bound_py_any(py)?,
+            unit.generation.into_bound_py_any(py)?,
+            since_epoch(unit.deployed_at_ms).into_bound_py_any(py)?,
+            (&unit.deployed_by).into_bound_py_any(py)?,
+            PyTuple::new(py, &unit.sources)?.into_any(),
+            PyTuple::new(py, &unit.holders)?.into_any(),
+            PyTuple::new(py, &unit.aliases)?.into_any(),
+            PyTuple::new(py, &unit.warnings)?.into_any(),
+        ],
     )
-        .into_pyobject(py)
 }
 
 /// The fields of a unit, of its entries, of its origins and of its originals.

@@ -100,8 +100,8 @@ fn limits(arguments: &NodeArguments) -> Limits {
     }
 }
 
-fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
-    let mut builder = Node::builder()
+fn builder(mut arguments: NodeArguments) -> Result<NodeBuilder> {
+    let mut builder = workers(Node::builder(), &mut arguments)
         .limits(limits(&arguments))
         .listen(arguments.listen)
         .data_dir(arguments.data_dir.map_or_else(default_data_dir, Ok)?)
@@ -145,21 +145,26 @@ fn builder(arguments: NodeArguments) -> Result<NodeBuilder> {
     if let (Some(certificate), Some(key)) = (arguments.tls_cert, arguments.tls_key) {
         builder = builder.tls(read(&certificate)?, read(&key)?);
     }
+    Ok(builder)
+}
+
+/// What workers are, and what they may do.
+fn workers(mut builder: NodeBuilder, arguments: &mut NodeArguments) -> NodeBuilder {
     if let Some(slots) = arguments.slots {
         builder = builder.slots(slots);
     }
-    builder = arguments.java.into_iter().fold(builder, NodeBuilder::java);
-    if let Some(pattern) = arguments.serial_filter {
+    builder = arguments.java.drain(..).fold(builder, NodeBuilder::java);
+    if let Some(pattern) = arguments.serial_filter.take() {
         builder = builder.serial_filter(pattern);
     }
-    if let Some(path) = arguments.python {
+    if let Some(path) = arguments.python.take() {
         builder = builder.python(path);
     }
-    if let Some(path) = arguments.home {
+    if let Some(path) = arguments.home.take() {
         builder = builder.home(path);
     }
-    builder = arguments.readable.into_iter().fold(builder, NodeBuilder::readable);
-    Ok(arguments.writable.into_iter().fold(builder, NodeBuilder::writable))
+    builder = arguments.readable.drain(..).fold(builder, NodeBuilder::readable);
+    arguments.writable.drain(..).fold(builder, NodeBuilder::writable)
 }
 
 fn default_data_dir() -> Result<PathBuf> {

@@ -24,6 +24,8 @@ pub struct Question {
     pub language: Option<Language>,
     /// Default: child-first.
     pub policy: LoadingPolicy,
+    /// As of [`Task::parent_first`](crate::Task::parent_first).
+    pub parent_prefixes: Vec<String>,
 }
 
 /// Where a name comes from, and why. As text it has several lines: verdict, rule, every place.
@@ -79,7 +81,7 @@ impl Cluster {
     ///
     /// Errors: `NotFound` for a unit or a session that is not there, `InvalidArgument` without both.
     pub async fn explain(&self, question: Question) -> Result<Explanation> {
-        let Question { name, units, session, snapshot, language, policy } = question;
+        let Question { name, units, session, snapshot, language, policy, parent_prefixes } = question;
         let operation = format!("explain {name}");
         let request = v1::ExplainRequest {
             name,
@@ -88,6 +90,7 @@ impl Cluster {
             snapshot,
             language: language.map_or(v1::Language::Unspecified, v1::Language::from).into(),
             policy: v1::LoadingPolicy::from(policy).into(),
+            parent_prefixes,
         };
         self.ask(operation, async move |line, operation| {
             let mut client = ModuleServiceClient::new(line.data.clone()).max_decoding_message_size(MESSAGE_LIMIT);

@@ -68,6 +68,9 @@ pub struct Submission {
     pub mode: Option<DeploymentMode>,
     /// Who is asked first for a class, a module or a resource. Default: the class path.
     pub policy: LoadingPolicy,
+    /// Prefixes of names that are asked at the parent first, whatever the policy: "com.acme.contract". Default: none
+    /// besides those of the platform, the API and the logging APIs.
+    pub parent_prefixes: Vec<String>,
     /// "com.acme.Price", "com.acme.Price#of", "mypackage.scoring:score"; empty: the payload says it.
     pub entry_point: String,
     /// What the payload is.
@@ -101,6 +104,7 @@ impl Submission {
             code: None,
             mode: None,
             policy: LoadingPolicy::default(),
+            parent_prefixes: Vec::new(),
             entry_point: entry_point.into(),
             codec,
             payload: Bytes::new(),

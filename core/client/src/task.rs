@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::Stream;
-use haulier_model::{Codec, DeploymentMode, Error, ErrorKind, Language, Result, Value};
+use haulier_model::{Codec, DeploymentMode, Error, ErrorKind, Language, LoadingPolicy, Result, Value};
 use haulier_protocol::values;
 use tokio::sync::oneshot;
 
@@ -66,6 +66,8 @@ pub struct Task {
     labels: BTreeMap<String, String>,
     failover: bool,
     mode: Option<DeploymentMode>,
+    policy: LoadingPolicy,
+    parent_prefixes: Vec<String>,
     timeout: Option<Duration>,
     window: usize,
 }
@@ -80,6 +82,8 @@ impl Task {
             labels: BTreeMap::new(),
             failover: false,
             mode: None,
+            policy: LoadingPolicy::default(),
+            parent_prefixes: Vec::new(),
             timeout: None,
             window: WINDOW,
         }
@@ -127,6 +131,21 @@ impl Task {
     #[must_use]
     pub fn mode(mut self, mode: DeploymentMode) -> Self {
         self.mode = Some(mode);
+        self
+    }
+
+    /// Who is asked first for a class, a module or a resource. Default: the class path of the task.
+    #[must_use]
+    pub fn policy(mut self, policy: LoadingPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Asks the parent first for names with these prefixes, whatever the policy: `["com.acme.contract"]`. Default: none
+    /// besides those of the platform, the API and the logging APIs.
+    #[must_use]
+    pub fn parent_first<P: Into<String>>(mut self, prefixes: impl IntoIterator<Item = P>) -> Self {
+        self.parent_prefixes = prefixes.into_iter().map(Into::into).collect();
         self
     }
 
@@ -198,6 +217,8 @@ impl Task {
             labels: self.labels.clone(),
             failover: self.failover,
             mode: self.mode,
+            policy: self.policy,
+            parent_prefixes: self.parent_prefixes.clone(),
             deadline: self.timeout,
             ..Submission::new(Language::of_entry_point(&self.entry_point), self.entry_point.clone(), Codec::Values)
         }

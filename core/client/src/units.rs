@@ -66,6 +66,9 @@ pub struct DeployedUnit {
     pub holders: Vec<String>,
     /// The movable names that point to it: "stable".
     pub aliases: Vec<String>,
+    /// What of its content is seldom meant: classes that nobody will load, two versions of one library. Only in what a
+    /// deployment returns.
+    pub warnings: Vec<String>,
 }
 
 impl DeployedUnit {
@@ -294,6 +297,7 @@ impl TryFrom<v1::Unit> for DeployedUnit {
             sources: unit.sources,
             holders: unit.holders,
             aliases: unit.aliases,
+            warnings: unit.warnings,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! What a task sees: ordered sources and a policy.
 
-use crate::{Digest, Hasher};
+use std::str::FromStr;
+
+use crate::{Digest, Error, ErrorKind, Hasher};
 
 /// Who is asked first for a class, a module or a resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -12,6 +14,31 @@ pub enum LoadingPolicy {
     ChildFirst,
     /// The class path alone, besides the platform and the API.
     SelfOnly,
+}
+
+impl LoadingPolicy {
+    /// The name in options and messages: "child-first".
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ParentFirst => "parent-first",
+            Self::ChildFirst => "child-first",
+            Self::SelfOnly => "self-only",
+        }
+    }
+}
+
+impl FromStr for LoadingPolicy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        [Self::ParentFirst, Self::ChildFirst, Self::SelfOnly]
+            .into_iter()
+            .find(|policy| policy.name().eq_ignore_ascii_case(text))
+            .ok_or_else(|| {
+                Error::new(ErrorKind::InvalidArgument, "read a policy", format!("'{text}' is no policy"))
+                    .hint("parent-first, child-first or self-only")
+            })
+    }
 }
 
 /// One source of a class path, by the digest of its manifest.
@@ -41,6 +68,9 @@ pub struct ClassPath {
     pub sources: Vec<ClassPathSource>,
     /// Who is asked first.
     pub policy: LoadingPolicy,
+    /// Prefixes of names that are asked at the parent first, besides those of the platform, the API and the logging
+    /// APIs: "com.acme.contract".
+    pub parent_prefixes: Vec<String>,
 }
 
 impl ClassPath {
@@ -61,6 +91,11 @@ impl ClassPath {
             };
             hasher.update(&[kind]);
             hasher.update(digest.as_bytes());
+        }
+        for prefix in &self.parent_prefixes {
+            hasher.update(&[4]);
+            hasher.update(&(prefix.len() as u64).to_le_bytes());
+            hasher.update(prefix.as_bytes());
         }
         hasher.finish()
     }

@@ -263,7 +263,7 @@ impl ClassPaths {
             roots,
             directory: class_path.directory.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             error: None,
-            parent_prefixes: Vec::new(),
+            parent_prefixes: class_path.class_path.parent_prefixes.clone(),
         }
     }
 

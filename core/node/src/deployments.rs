@@ -164,7 +164,7 @@ impl DeploymentService for Deployments {
             self.0.promote(&session, &request.snapshot, order).await
         };
         let record = answered(promote.await)?;
-        Ok(Response::new(v1::PromoteResponse { unit: Some(unit(&self.0, &record)) }))
+        Ok(Response::new(v1::PromoteResponse { unit: Some(deployed(&self.0, &record)) }))
     }
 
     async fn collect_garbage(
@@ -258,7 +258,7 @@ async fn deploy(
     };
     let record = publish(node, order, manifest, start.sources, &upload).await?;
     drop(lease);
-    let response = v1::DeployResponse { message: Some(deploy_response::Message::Unit(unit(node, &record))) };
+    let response = v1::DeployResponse { message: Some(deploy_response::Message::Unit(deployed(node, &record))) };
     // The unit is there even if the client has gone.
     let _ = answers.send(Ok(response)).await;
     Ok(())
@@ -289,6 +289,17 @@ fn undeployed(operation: &str) -> Error {
     Error::new(ErrorKind::Canceled, operation, "it was undeployed before it was whole").hint("deploy it again")
 }
 
+/// A unit as whoever has deployed it sees it: with warnings.
+pub(crate) fn deployed(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
+    let manifest = node.store.manifest(&record.digest);
+    let roots = manifest.and_then(|manifest| node.store.roots(&manifest)).unwrap_or_default();
+    let warnings = haulier_pack::warnings(&record.sources, &roots);
+    for warning in &warnings {
+        tracing::warn!(unit = %record.id, "{warning}");
+    }
+    v1::Unit { warnings, ..unit(node, record) }
+}
+
 /// A unit as clients see it.
 pub(crate) fn unit(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
     let holders = node.holders_among(&node.members.heard(), &record.digest);
@@ -316,5 +327,6 @@ fn described(record: &UnitRecord) -> v1::Unit {
         sources: record.sources.clone(),
         holders: Vec::new(),
         aliases: record.aliases.clone(),
+        warnings: Vec::new(),
     }
 }

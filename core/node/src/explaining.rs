@@ -31,8 +31,11 @@ pub(crate) async fn explain(
         one => vec![Language::try_from(one)?],
     };
     let roots = roots(node, identity, &request).await?;
-    let explain =
-        |language: Language| Index::new(IndexOptions::new(language, policy), roots.clone()).explain(&request.name);
+    let parent_prefixes: Vec<String> = request.parent_prefixes.iter().take(MOST_UNITS).cloned().collect();
+    let explain = |language: Language| {
+        let options = IndexOptions { language, policy, parent_prefixes: parent_prefixes.clone() };
+        Index::new(options, roots.clone()).explain(&request.name)
+    };
     let mut explanations: Vec<Explanation> = languages.into_iter().map(explain).collect();
     // One that has it, else one that could have it.
     let found = explanations.iter().position(|explanation| !explanation.places.is_empty());

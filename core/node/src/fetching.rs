@@ -18,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::{
     core::NodeCore,
     deployer::{Order, Origin},
-    deployments::unit,
+    deployments::deployed,
     modules::Messages,
 };
 
@@ -104,7 +104,7 @@ async fn deploy(
     let origins: Vec<(PathBuf, Option<Origin>)> =
         gathered.files.iter().map(|file| (file.path.clone(), Some(origin(file)))).collect();
     let record = node.deploy_files(origins, order).await?;
-    Ok(unit(node, &record))
+    Ok(deployed(node, &record))
 }
 
 /// Of several sources the error says which one it is about.

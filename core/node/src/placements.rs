@@ -32,6 +32,7 @@ pub(crate) struct PlacementKey {
     snapshot: Bytes,
     policy: i32,
     mode: i32,
+    parent_prefixes: Vec<String>,
 }
 
 impl PlacementKey {
@@ -42,6 +43,7 @@ impl PlacementKey {
             snapshot: submit.snapshot.clone(),
             policy: submit.policy,
             mode: submit.mode,
+            parent_prefixes: submit.parent_prefixes.clone(),
         }
     }
 
@@ -51,6 +53,7 @@ impl PlacementKey {
             && self.language == submit.language
             && self.policy == submit.policy
             && self.mode == submit.mode
+            && self.parent_prefixes == submit.parent_prefixes
     }
 }
 

@@ -15,6 +15,10 @@ use crate::{
     session::Session,
 };
 
+/// Of names that a task wants from the parent.
+const MOST_PREFIXES: usize = 100;
+const LONGEST_PREFIX: usize = 256;
+
 /// Builds, or finds, the class path of a submit, and holds its loader.
 pub(crate) async fn place(
     node: &Arc<NodeCore>,
@@ -78,7 +82,8 @@ pub(crate) fn peer_loading_is_off(operation: &str) -> Error {
 
 /// What a submit names, in the order in which it is searched.
 async fn sources(node: &Arc<NodeCore>, session: &Arc<Session>, submit: &v1::Submit) -> Result<Sources> {
-    let mut class_path = ClassPath { sources: Vec::new(), policy: submit.policy().into() };
+    let parent_prefixes = parent_prefixes(submit)?;
+    let mut class_path = ClassPath { sources: Vec::new(), policy: submit.policy().into(), parent_prefixes };
     let (mut units, mut snapshots) = (Vec::new(), Vec::new());
     for reference in &submit.units {
         let in_operation = |error: Error| error.in_operation(format!("run {reference}"));
@@ -108,6 +113,21 @@ async fn sources(node: &Arc<NodeCore>, session: &Arc<Session>, submit: &v1::Subm
         class_path.sources.push(ClassPathSource::Local(local.digest));
     }
     Ok(Sources { class_path, units, snapshots })
+}
+
+/// The prefixes of a submit, each once and in order, so that equal sets are equal class paths.
+fn parent_prefixes(submit: &v1::Submit) -> Result<Vec<String>> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '$' | '*' | '-');
+    let is_prefix = |text: &String| (1..=LONGEST_PREFIX).contains(&text.len()) && text.chars().all(plain);
+    if submit.parent_prefixes.len() > MOST_PREFIXES || !submit.parent_prefixes.iter().all(is_prefix) {
+        let message = format!("prefixes are at most {MOST_PREFIXES} names of 1 to {LONGEST_PREFIX} characters");
+        return Err(Error::new(ErrorKind::InvalidArgument, "build a class path", message)
+            .hint("name packages or classes: com.acme.contract"));
+    }
+    let mut prefixes = submit.parent_prefixes.clone();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    Ok(prefixes)
 }
 
 fn not_announced(snapshot: &Digest) -> Error {

@@ -39,6 +39,7 @@ mod paths;
 mod refusal;
 mod source;
 pub mod stream;
+mod warnings;
 
 pub use canonical::CanonicalArchive;
 pub use deny::DenyList;
@@ -47,3 +48,4 @@ pub use limits::Limits;
 pub use packed_root::PackedRoot;
 pub use packed_roots::{PackedRoots, size_of_chunks};
 pub use source::ReadOptions;
+pub use warnings::warnings;

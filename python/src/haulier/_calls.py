@@ -11,6 +11,7 @@ from haulier import _callables, _native, _roots, errors
 from haulier._futures import PICKLE, Call
 
 Mode = Literal["isolated", "private", "shared", "continuous"]
+Policy = Literal["parent-first", "child-first", "self-only"]
 
 # Parts of every worker, so that no code travels for them.
 _RUN_CHUNK = ("haulier_worker.calls", "run_chunk")
@@ -32,6 +33,8 @@ class Options(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
     failover: bool = False
     mode: Mode | None = None
+    policy: Policy | None = None
+    parent_first: tuple[str, ...] = ()
     broadcast: bool = False
 
 
@@ -42,6 +45,8 @@ def options(
     key: str | None,
     failover: bool,
     mode: Mode | None = None,
+    policy: Policy | None = None,
+    parent_first: str | Iterable[str] = (),
 ) -> Options:
     """Make options of what a caller says; ``haulier.InvalidArgument`` if that cannot hold together."""
     if node is not None and key is not None:
@@ -51,7 +56,8 @@ def options(
     pairs = tuple(labels.items()) if labels else ()
     if not all(type(part) is str for pair in pairs for part in pair):
         raise TypeError("labels and their values are str")
-    return Options(timeout, node, key, tuple(sorted(pairs)), failover, mode)
+    prefixes = (parent_first,) if isinstance(parent_first, str) else tuple(parent_first)
+    return Options(timeout, node, key, tuple(sorted(pairs)), failover, mode, policy, prefixes)
 
 
 class CallMaker:

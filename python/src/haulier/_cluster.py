@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from haulier import _callables, _futures, _native
-from haulier._calls import CallMaker, Mode, options
+from haulier._calls import CallMaker, Mode, Policy, options
 from haulier._deployments import Deployments
 from haulier._executor import RemoteExecutor
 from haulier._futures import Dispatcher
@@ -84,6 +84,8 @@ class Cluster(Deployments):
         key: str | None = None,
         failover: bool = False,
         mode: Mode | None = None,
+        policy: Policy | None = None,
+        parent_first: str | Iterable[str] = (),
     ) -> RemoteExecutor:
         """Return a ``concurrent.futures.Executor`` that runs callables on the cluster.
 
@@ -95,8 +97,12 @@ class Cluster(Deployments):
         ``failover``: a task runs again elsewhere if a node is lost that has it, and may then run more than once;
         default: it raises ``haulier.WorkerLost`` or ``haulier.SessionLost``.
         ``mode``: who shares the loaded code of this client; default: as in ``haulier.connect``.
+        ``policy``: who is asked first for a module; default: "child-first", the code of the task before what is
+        installed on the node. ``parent_first``: names that the node's own packages are asked for first, whatever the
+        policy.
         """
-        return RemoteExecutor(self, options(timeout, node, labels, key, failover, mode), max_workers=max_workers)
+        chosen = options(timeout, node, labels, key, failover, mode, policy, parent_first)
+        return RemoteExecutor(self, chosen, max_workers=max_workers)
 
     def broadcast(
         self, fn: Callable[..., Any], /, *args: Any, labels: Mapping[str, str] | None = None, **kwargs: Any
@@ -129,17 +135,19 @@ class Cluster(Deployments):
         key: str | None = None,
         failover: bool = False,
         mode: Mode | None = None,
+        policy: Policy | None = None,
+        parent_first: str | Iterable[str] = (),
     ) -> TaskRef:
         """Return the task ``entry_point`` of a unit ("name", "name:version"), or of several, searched in order.
 
         ``entry_point``: "mypackage.scoring:score" in Python; "com.acme.Price" or "com.acme.Price#of" in Java.
         ``timeout``: the deadline of each call in seconds. ``node``, ``labels``, ``key`` and ``failover`` say where it
         runs, as in ``executor``; default: on any node. ``mode`` counts for code of clients only ("session:...").
+        ``policy`` and ``parent_first`` as in ``executor``; for Java tasks prefixes are of classes and resources.
         """
         units = [unit] if isinstance(unit, str | Unit) else unit
-        return TaskRef(
-            self, [str(part) for part in units], entry_point, options(timeout, node, labels, key, failover, mode)
-        )
+        chosen = options(timeout, node, labels, key, failover, mode, policy, parent_first)
+        return TaskRef(self, [str(part) for part in units], entry_point, chosen)
 
     @property
     def closed(self) -> bool:

@@ -51,6 +51,8 @@ class Template:
         labels: Sequence[tuple[str, str]] = (),
         failover: bool = False,
         mode: str | None = None,
+        policy: str | None = None,
+        parent_first: Sequence[str] = (),
         broadcast: bool = False,
     ) -> None:
         """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value."""

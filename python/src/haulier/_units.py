@@ -32,6 +32,9 @@ class Unit:
     """The names of the nodes on which it is whole, as far as the node knows that was asked."""
     aliases: tuple[str, ...] = ()
     """The movable names that point to it: "stable"."""
+    warnings: tuple[str, ...] = ()
+    """What of its content is seldom meant: classes that nobody will load, two versions of one library. Only in what
+    ``deploy`` returns."""
 
     @property
     def reference(self) -> str:

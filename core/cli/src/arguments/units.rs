@@ -221,6 +221,9 @@ pub(crate) struct Explain {
     /// Who is asked first.
     #[arg(long, value_enum, default_value_t = Policy::ChildFirst)]
     pub(crate) policy: Policy,
+    /// Prefix of names that are asked at the parent first. May be given again.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) parent_first: Vec<String>,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }

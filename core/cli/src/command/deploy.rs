@@ -55,8 +55,15 @@ pub(super) async fn deploy(cluster: &Cluster, arguments: Deploy) -> Result<()> {
     drop(gathered);
     bar.finish_and_clear();
     let unit = deployed?;
+    for warning in &unit.warnings {
+        output::complain(&format!("warning: {warning}"));
+    }
     match connection.output {
-        Format::Json => output::say_json(&output::unit_object(&unit)),
+        Format::Json => {
+            let mut object = output::unit_object(&unit);
+            object["warnings"] = unit.warnings.iter().map(String::as_str).collect();
+            output::say_json(&object);
+        }
         Format::Table => output::say(&format!(
             "deployed {unit} ({}, {} files, {})",
             output::size(unit.size),

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) async fn explain(cluster: &Cluster, arguments: Explain) -> Result<()> {
-    let Explain { name, unit, session, snapshot, language, policy, connection } = arguments;
+    let Explain { name, unit, session, snapshot, language, policy, parent_first, connection } = arguments;
     let question = Question {
         name,
         units: unit,
@@ -24,6 +24,7 @@ pub(super) async fn explain(cluster: &Cluster, arguments: Explain) -> Result<()>
             Policy::ParentFirst => LoadingPolicy::ParentFirst,
             Policy::SelfOnly => LoadingPolicy::SelfOnly,
         },
+        parent_prefixes: parent_first,
     };
     let explanation = cluster.explain(question).await?;
     match connection.output {

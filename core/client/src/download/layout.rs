@@ -102,6 +102,7 @@ mod tests {
             sources: sources.iter().map(|(name, _)| (*name).to_owned()).collect(),
             holders: Vec::new(),
             aliases: Vec::new(),
+            warnings: Vec::new(),
         };
         let original = |source: &usize| UnitOriginal { source: *source, digest: Digest::of(b"jar"), size: 3 };
         UnitDetails {

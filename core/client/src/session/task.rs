@@ -87,6 +87,7 @@ pub(crate) fn submit(submission: Submission) -> (v1::Submit, Bytes) {
         units: submission.units,
         snapshot,
         policy: v1::LoadingPolicy::from(submission.policy).into(),
+        parent_prefixes: submission.parent_prefixes,
         offer_id,
         entry_point: submission.entry_point,
         codec: v1::Codec::from(submission.codec).into(),

@@ -1972,6 +1972,9 @@ pub struct Submit {
     /// Who shares the loader of the client's code with this task. Unspecified: as the hello says.
     #[prost(enumeration = "DeploymentMode", tag = "18")]
     pub mode: i32,
+    /// Prefixes of names that are asked at the parent first: "com.acme.contract". At most 100, of 256 characters each.
+    #[prost(string, repeated, tag = "19")]
+    pub parent_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {
@@ -2713,6 +2716,9 @@ pub struct ExplainRequest {
     pub language: i32,
     #[prost(enumeration = "LoadingPolicy", tag = "6")]
     pub policy: i32,
+    /// As of Submit.
+    #[prost(string, repeated, tag = "7")]
+    pub parent_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainResponse {
@@ -3336,6 +3342,9 @@ pub struct Unit {
     /// Movable names that point to this version.
     #[prost(string, repeated, tag = "12")]
     pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// In the answer to a deployment: what of its content is seldom meant.
+    #[prost(string, repeated, tag = "13")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Where the content of a root came from.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -19,6 +19,8 @@ import java.util.List;
  * @param sources one name for each jar or folder
  * @param holders the nodes on which it is whole, as far as the node knows that was asked
  * @param aliases the movable names that point to it: "stable"
+ * @param warnings what of its content is seldom meant: classes that nobody will load, two versions of one library; only
+ *     in what a deployment returns
  */
 public record DeployedUnit(
         String name,
@@ -32,7 +34,8 @@ public record DeployedUnit(
         String deployedBy,
         List<String> sources,
         List<NodeId> holders,
-        List<String> aliases) {
+        List<String> aliases,
+        List<String> warnings) {
 
     /** "name:version". */
     public String reference() {
@@ -56,6 +59,7 @@ public record DeployedUnit(
                 fields.text(),
                 fields.lines().toList(),
                 fields.lines().map(NodeId::new).toList(),
+                fields.lines().toList(),
                 fields.lines().toList());
     }
 }

@@ -53,6 +53,8 @@ final class Native {
      * @param labels that the node must have: names and values in turns
      * @param failover whether it runs again elsewhere if its node is lost
      * @param mode 0: that of the session
+     * @param policy the ordinal of a {@link io.haulier.api.LoadingPolicy}
+     * @param parentPrefixes names that are asked at the parent first
      * @param deadlineMillis 0: none
      * @param resultCodecs one in each four bits, the preferred one in the lowest
      * @return the number of the task
@@ -71,6 +73,8 @@ final class Native {
             String[] labels,
             boolean failover,
             int mode,
+            int policy,
+            String[] parentPrefixes,
             long deadlineMillis,
             int resultCodecs);
 

@@ -82,6 +82,8 @@ final class Submitter {
                 placement.labels(),
                 placement.isFailover(),
                 options.modeNumber(),
+                options.policy().ordinal(),
+                options.parentPrefixes(),
                 options.deadlineMillis(),
                 ONLY_JAVA);
     }
@@ -104,6 +106,8 @@ final class Submitter {
                 placement.labels(),
                 placement.isFailover(),
                 options.modeNumber(),
+                options.policy().ordinal(),
+                options.parentPrefixes(),
                 options.deadlineMillis(),
                 VALUES_FIRST);
     }

@@ -15,6 +15,7 @@ import io.haulier.api.internal.Values;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -35,6 +36,8 @@ class TaskLoopTest {
             public class Tasks {
                 private static int calls;
                 public static int count() { return ++calls; }
+                private static final ThreadLocal<Integer> VARIABLE = ThreadLocal.withInitial(() -> 0);
+                public static int variable() { VARIABLE.set(VARIABLE.get() + 1); return VARIABLE.get(); }
                 public static int ofInt(int value) { return value; }
                 public static String over(int value) { return "int"; }
                 public static String over(double value) { return "double"; }
@@ -81,11 +84,16 @@ class TaskLoopTest {
 
     private MemoryClassPath classPath;
 
+    private final List<Lease> departed = new CopyOnWriteArrayList<>();
+    private Loaders loaders;
+
     @BeforeEach
     void prepare() {
         classPath = new MemoryClassPath().root("tasks:1/tasks.jar", SOURCES);
         classPath.entries(0).remove("acme/Gone.class");
-        TaskLoop.prepare(new Loaders(digest -> classPath), 2);
+        departed.clear();
+        loaders = new Loaders(digest -> classPath, 2, departed::add);
+        TaskLoop.prepare(loaders, 2);
     }
 
     private static byte[] run(String entryPoint, int resultCodecs, Object... arguments) throws Exception {
@@ -196,20 +204,9 @@ class TaskLoopTest {
 
     @Test
     void aCancelReachesOnlyItsTask() throws Exception {
-        call("acme.Tasks#count");
         CountDownLatch here = new CountDownLatch(1);
-        TaskClassLoader loader = new Loaders(digest -> classPath).of(LOADER, CLASS_PATH);
-        TaskLoop.prepare(
-                new Loaders(digest -> {
-                    throw new IllegalStateException("one loader is enough");
-                }) {
-                    @Override
-                    TaskClassLoader of(byte[] identity, byte[] digest) {
-                        return loader;
-                    }
-                },
-                2);
-        loader.loadClass("acme.Tasks$Waiting").getField("here").set(null, here);
+        Lease lease = loaders.enter(LOADER, CLASS_PATH);
+        lease.loader().loadClass("acme.Tasks$Waiting").getField("here").set(null, here);
         FutureTask<byte[]> task = new FutureTask<>(() -> {
             byte[] none = Values.encodeArguments();
             byte[] answer = TaskLoop.run(
@@ -224,6 +221,42 @@ class TaskLoopTest {
         assertTrue(TaskLoop.cancel(9, 1));
         assertEquals(ErrorKind.CANCELED, error(get(task)).exception().kind());
         assertFalse(TaskLoop.cancel(9, 1), "it has ended");
+    }
+
+    @Test
+    void aLoaderGoesWithTheLastTaskThatUsesIt() throws Exception {
+        CountDownLatch here = new CountDownLatch(1);
+        Lease lease = loaders.enter(LOADER, CLASS_PATH);
+        lease.loader().loadClass("acme.Tasks$Waiting").getField("here").set(null, here);
+        loaders.leave(lease);
+        byte[] none = Values.encodeArguments();
+        FutureTask<byte[]> task = new FutureTask<>(() -> TaskLoop.run(
+                1, 9, LOADER, CLASS_PATH, false, "acme.Tasks#sleep", Codec.VALUES, none, 0, VALUES_ONLY));
+        new Thread(task).start();
+        here.await();
+        TaskLoop.release(new byte[][] {LOADER});
+        assertEquals(List.of(), List.copyOf(departed), "a task still runs");
+        assertEquals(1L, call("acme.Tasks#count"), "who comes later gets a new one");
+        assertTrue(TaskLoop.cancel(9, 1));
+        get(task);
+        assertEquals(List.of(lease), List.copyOf(departed));
+        TaskLoop.release(new byte[][] {LOADER, {3}});
+        assertEquals(2, departed.size());
+    }
+
+    @Test
+    void threadLocalsBelongToTheLoaderAndTheSlot() throws Exception {
+        assertEquals(1L, call("acme.Tasks#variable"));
+        assertEquals(2L, call("acme.Tasks#variable"));
+        byte[] none = Values.encodeArguments();
+        byte[] other = TaskLoop.run(
+                0, 1, new byte[] {7}, CLASS_PATH, false, "acme.Tasks#variable", Codec.VALUES, none, 0, VALUES_ONLY);
+        assertEquals(1L, Values.decode(Arrays.copyOfRange(other, 1, other.length)));
+        assertEquals(3L, call("acme.Tasks#variable"));
+        ThreadLocal<String> ofTheSlot = ThreadLocal.withInitial(() -> "fresh");
+        ofTheSlot.set("kept");
+        assertEquals(4L, call("acme.Tasks#variable"));
+        assertEquals("kept", ofTheSlot.get());
     }
 
     private static byte[] get(FutureTask<byte[]> task) throws InterruptedException {

@@ -23,6 +23,7 @@ mod code;
 mod deploy;
 mod direct;
 mod explain;
+mod loaders;
 mod nodes;
 mod options;
 #[doc(hidden)]
@@ -46,6 +47,7 @@ pub use haulier_model::{
     Value,
 };
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
+pub use loaders::{LeakedLoader, WorkerLoaders};
 pub use nodes::{NodeInfo, NodeState};
 pub use options::{ConnectOptions, DEFAULT_PORT};
 pub use sessions::{Promotion, SessionInfo};

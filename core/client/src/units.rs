@@ -7,7 +7,7 @@ use haulier_protocol::{MESSAGE_LIMIT, v1};
 use tonic::transport::Channel;
 use v1::deployment_service_client::DeploymentServiceClient;
 
-use crate::{Cluster, UnitOrigin, session::Line};
+use crate::{Cluster, LeakedLoader, UnitOrigin, session::Line};
 
 /// Where a version of a unit is in its life, forward only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -124,6 +124,8 @@ pub struct UnitDetails {
     pub entries: Vec<UnitEntry>,
     /// Where its sources came from, one for each; empty if that was not said.
     pub origins: Vec<UnitOrigin>,
+    /// Its class loaders that stay in the memory of workers although no task uses them any more.
+    pub leaked_loaders: Vec<LeakedLoader>,
 }
 
 impl Cluster {
@@ -231,15 +233,17 @@ impl Cluster {
             let request = line.route.request(v1::GetUnitRequest { reference });
             let mut pages = client(&line).get_unit(request).await.map_err(refused)?.into_inner();
             let (mut found, mut entries, mut origins) = (None, Vec::new(), Vec::new());
+            let mut leaked_loaders = Vec::new();
             while let Some(page) = pages.message().await.map_err(refused)? {
                 found = page.unit.or(found);
                 origins.extend(page.origins.into_iter().map(UnitOrigin::from));
+                leaked_loaders.extend(page.leaked_loaders.into_iter().map(LeakedLoader::from));
                 for entry in page.entries {
                     entries.push(UnitEntry::try_from(entry)?);
                 }
             }
             let missing = || Error::internal(&operation, "the node sent no unit");
-            Ok(UnitDetails { unit: found.ok_or_else(missing)?.try_into()?, entries, origins })
+            Ok(UnitDetails { unit: found.ok_or_else(missing)?.try_into()?, entries, origins, leaked_loaders })
         })
         .await
     }

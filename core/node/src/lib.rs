@@ -30,6 +30,7 @@ mod gateway;
 mod holdings;
 mod housekeeping;
 mod identity;
+mod leaks;
 mod local_code;
 mod members;
 mod modules;

@@ -6,6 +6,7 @@ mod clock;
 mod frame;
 mod inventory;
 mod loss;
+mod replacement;
 
 use std::{
     cmp::Reverse,
@@ -231,6 +232,7 @@ impl Scheduler {
             match result {
                 Ok(worker) => {
                     let id = worker.id();
+                    pool.drain_replaced();
                     pool.workers.push(PoolWorker::new(worker, Instant::now()));
                     workers.insert(id, key.clone());
                 }
@@ -239,7 +241,10 @@ impl Scheduler {
                     *queued -= ids.len();
                     failed.extend(ids.iter().filter_map(|id| runs.remove(id)).map(|entry| (entry.run, error.clone())));
                 }
-                Err(error) => tracing::warn!(%error, "a further worker could not be started"),
+                Err(error) => {
+                    pool.keep_replaced();
+                    tracing::warn!(%error, "a further worker could not be started");
+                }
             }
             self.dispatch(&mut state, key, &node)
         };

@@ -3,6 +3,7 @@
 use haulier::{Cluster, DeployedUnit, Error, ErrorKind, Result};
 use serde_json::{Value as Json, json};
 
+use super::loaders;
 use crate::{
     arguments::{Alias, Format, Gc, Inspect, ListDeployments, Undeploy, Wait},
     output,
@@ -141,6 +142,7 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
                     json!({ "source": origin.source, "sha256": origin.sha256, "coordinates": origin.coordinates })
                 })
                 .collect();
+            object["leaked_loaders"] = details.leaked_loaders.iter().map(loaders::object).collect();
             output::say_json(&object);
         }
         Format::Table => {
@@ -154,6 +156,9 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
             for (source, origin) in unit.sources.iter().zip(&details.origins) {
                 let from = if origin.coordinates.is_empty() { &origin.source } else { &origin.coordinates };
                 output::say(&format!("source       {source} from {from} sha256:{}", origin.sha256));
+            }
+            for loader in &details.leaked_loaders {
+                output::say(&format!("in memory    {}", loaders::line("a class loader", loader)));
             }
             output::say("");
             let rows = details.entries.iter().map(|entry| {

@@ -10,6 +10,7 @@ mod many_units;
 mod node_crash;
 mod sources_on_node;
 mod transfer;
+mod unloading;
 mod versions;
 mod watching;
 mod watching_nodes;

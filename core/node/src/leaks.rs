@@ -35,6 +35,7 @@ struct OfWorker {
     leaked: BTreeMap<Bytes, Leak>,
 }
 
+#[derive(Clone, Debug)]
 struct Leak {
     labels: Vec<String>,
     suspects: Vec<String>,
@@ -43,12 +44,12 @@ struct Leak {
 
 /// A worker says what became of its loaders: each one that stays is logged once, and too many mean another worker.
 pub(crate) fn hear(node: &NodeCore, worker: WorkerId, report: v1::LoaderReport) {
-    let (fresh, count) = node.leaks.note(worker, report);
-    if let Some((labels, suspects)) = fresh {
+    let (fresh, count) = node.scheduler.leaks.note(worker, report);
+    if let Some(leak) = fresh {
         tracing::warn!(
             %worker,
-            code = labels.join(", "),
-            suspects = suspects.join("; "),
+            code = leak.labels.join(", "),
+            suspects = leak.suspects.join("; "),
             leaked = count,
             "a class loader stays in memory although no task uses it any more"
         );
@@ -60,8 +61,8 @@ pub(crate) fn hear(node: &NodeCore, worker: WorkerId, report: v1::LoaderReport) 
 }
 
 impl Leaks {
-    /// The labels and suspects of a loader that was not known to stay, and how many stay in that worker.
-    fn note(&self, worker: WorkerId, report: v1::LoaderReport) -> (Option<(Vec<String>, Vec<String>)>, usize) {
+    /// The loader of the report if it was not known to stay, and how many stay in that worker.
+    fn note(&self, worker: WorkerId, report: v1::LoaderReport) -> (Option<Leak>, usize) {
         let mut workers = self.0.lock();
         let known = workers.entry(worker).or_default();
         known.released = report.released;
@@ -73,9 +74,9 @@ impl Leaks {
             && (known.leaked.len() < MOST || known.leaked.contains_key(&leaked.loader))
         {
             let (labels, suspects) = (bounded(&leaked.labels), bounded(&leaked.suspects));
-            let leak = Leak { labels: labels.clone(), suspects: suspects.clone(), since: Instant::now() };
-            if known.leaked.insert(leaked.loader, leak).is_none() {
-                fresh = Some((labels, suspects));
+            let leak = Leak { labels, suspects, since: Instant::now() };
+            if known.leaked.insert(leaked.loader, leak.clone()).is_none() {
+                fresh = Some(leak);
             }
         }
         (fresh, known.leaked.len())
@@ -112,7 +113,7 @@ impl NodeCore {
     /// The JVM workers of a group, and the loaders that stay in their memory.
     pub(crate) fn worker_loaders(self: &Arc<Self>, group: &str) -> Vec<v1::WorkerLoaders> {
         let workers = self.scheduler.java_workers(group).into_iter().map(|(worker, draining)| {
-            let (released, collected, leaked) = self.leaks.of(worker.id());
+            let (released, collected, leaked) = self.scheduler.leaks.of(worker.id());
             v1::WorkerLoaders {
                 worker: worker.id().to_string(),
                 node: self.name.clone(),
@@ -156,7 +157,7 @@ mod tests {
         let (leaks, worker) = (Leaks::default(), WorkerId(1));
         assert!(leaks.note(worker, leaked(b"one", "thread")).0.is_some());
         let (fresh, count) = leaks.note(worker, leaked(b"one", "hook"));
-        assert_eq!((fresh, count), (None, 1));
+        assert!(fresh.is_none() && count == 1);
         assert_eq!(leaks.of(worker).2[0].suspects, ["hook"]);
         assert_eq!(leaks.note(worker, leaked(b"two", "thread")).1, 2);
         assert_eq!(leaks.note(WorkerId(2), leaked(b"one", "thread")).1, 1);
@@ -166,7 +167,7 @@ mod tests {
             recovered: Bytes::from_static(b"one"),
             ..v1::LoaderReport::default()
         };
-        assert_eq!(leaks.note(worker, recovered), (None, 1));
+        assert_eq!(leaks.note(worker, recovered).1, 1);
         assert_eq!((leaks.of(worker).0, leaks.of(worker).1), (5, 3));
         leaks.forget(worker);
         assert!(leaks.of(worker).2.is_empty());

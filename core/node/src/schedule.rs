@@ -27,12 +27,15 @@ use tokio::sync::Notify;
 use self::frame::{frame, unmet};
 use crate::{
     core::NodeCore,
+    leaks::Leaks,
     pool::{Pool, PoolWorker},
     run::{PoolKey, Run, StopReason},
 };
 
 pub(crate) struct Scheduler {
     node: Weak<NodeCore>,
+    /// Class loaders that stay in the memory of its workers.
+    pub(crate) leaks: Leaks,
     state: Mutex<State>,
     next_run: AtomicU64,
     balancing: AtomicBool,
@@ -87,6 +90,7 @@ impl Scheduler {
     pub(crate) fn new(node: Weak<NodeCore>) -> Self {
         Self {
             node,
+            leaks: Leaks::default(),
             state: Mutex::default(),
             next_run: AtomicU64::new(1),
             balancing: AtomicBool::new(false),

@@ -108,7 +108,7 @@ impl NodeSide for Answers {
 
     fn lost(&self, worker: WorkerId, loss: Loss) {
         if let Some(node) = self.0.upgrade() {
-            node.leaks.forget(worker);
+            node.scheduler.leaks.forget(worker);
             tracing::info!(%worker, status = loss.status, requested = loss.requested, "a worker has ended");
             node.scheduler.lost(worker, &loss);
         }

@@ -4,7 +4,7 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use futures_util::future::try_join_all;
-use haulier::{Cluster, TaskHandle, WorkerLoaders};
+use haulier::{Cluster, LeakedLoader, TaskHandle, WorkerLoaders};
 use haulier_testkit::{CommandLine, Jar, NodeOptions, TestNode, eventually, is_alive, until, within};
 use tempfile::TempDir;
 
@@ -22,12 +22,13 @@ enum Fate {
 use Fate::{Collected, CollectedOrNamed, Named};
 
 /// The ways to keep a loader in memory, and some that do not; each is a method of Rows.java.
-const MATRIX: [(&str, Fate); 37] = [
+const MATRIX: [(&str, Fate); 38] = [
     ("threadLocal", Collected),
     ("inheritableThreadLocal", Collected),
     ("threadLocalList", Collected),
     ("runningThread", Collected),
     ("deafThread", Named("thread 'row-deaf' runs")),
+    ("deafPool", Named("thread 'pool-")),
     ("timer", Collected),
     ("pool", Collected),
     ("scheduledPool", Collected),
@@ -79,7 +80,7 @@ fn compile(folder: &Path, sources: &[(String, String)]) -> Jar {
     })
 }
 
-/// A node, a client, and the classes of Rows.java.
+/// A node, a client, and the classes of Rows.java and Contexts.java.
 struct Site {
     node: TestNode,
     cluster: Cluster,
@@ -90,8 +91,12 @@ struct Site {
 impl Site {
     async fn start(arguments: &[&str], sources: &[(String, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let rows = ("Rows.java".to_owned(), include_str!("unloading/Rows.java").to_owned());
-        let sources: Vec<_> = sources.iter().cloned().chain([rows]).collect();
+        let ours = [
+            ("Rows.java", include_str!("unloading/Rows.java")),
+            ("Contexts.java", include_str!("unloading/Contexts.java")),
+        ];
+        let ours = ours.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let sources: Vec<_> = sources.iter().cloned().chain(ours).collect();
         let rows = compile(folder.path(), &sources);
         let options = NodeOptions::default().arguments(arguments.iter().copied());
         let options = options.arguments(["--writable", &folder.path().display().to_string()]);
@@ -111,13 +116,13 @@ impl Site {
     /// Runs a task in a session of its own: the loader goes with it.
     async fn run_once(&self, unit: &str, method: &str) {
         let session = haulier::connect(self.node.address()).await.expect("a connection");
-        let task: TaskHandle<Option<haulier::Value>> = session.task(unit, &format!("acme.Rows#{method}")).submit(());
+        let task: TaskHandle<Option<haulier::Value>> = session.task(unit, format!("acme.Rows#{method}")).submit(());
         within(60, method, task).await.unwrap_or_else(|error| panic!("{method}: {error:?}"));
         session.close().await;
     }
 
     async fn ask(&self, unit: &str, method: &str) -> i64 {
-        let task: TaskHandle<i64> = self.cluster.task(unit, &format!("acme.Rows#{method}")).submit(());
+        let task: TaskHandle<i64> = self.cluster.task(unit, format!("acme.Rows#{method}")).submit(());
         within(60, method, task).await.unwrap_or_else(|error| panic!("{method}: {error:?}"))
     }
 
@@ -143,7 +148,15 @@ async fn what_tasks_leave_behind_goes_or_is_named() {
         let unit = site.deploy(row, "1.0.0").await;
         site.run_once(&unit, row).await;
     }
-    let worker = site.settle(MATRIX.len() as u64).await;
+    site.settle(MATRIX.len() as u64).await;
+    // On a machine that is slow enough a loader is late, is taken for one that stays, and is struck off again.
+    let right = until(DEADLINE, async || wrong(&site.loaders().await[0]).is_empty()).await;
+    assert!(right, "{:#?}", wrong(&site.loaders().await[0]));
+    shown(&site, "deafThread:1.0.0", "thread 'row-deaf' runs").await;
+}
+
+/// The rows whose loaders did not become what they should.
+fn wrong(worker: &WorkerLoaders) -> Vec<(&'static str, Fate, Option<LeakedLoader>)> {
     let mut wrong = Vec::new();
     for (row, fate) in MATRIX {
         let label = format!("{row}:1.0.0/");
@@ -158,8 +171,7 @@ async fn what_tasks_leave_behind_goes_or_is_named() {
             wrong.push((row, fate, leaked.cloned()));
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    shown(&site, "deafThread:1.0.0", "thread 'row-deaf' runs").await;
+    wrong
 }
 
 /// What stays is in the log once, and in the commands.
@@ -208,6 +220,26 @@ async fn a_worker_that_keeps_too_much_is_replaced() {
     assert_eq!(within(60, "the task in the old worker", held).await.expect("its result"), i64::from(old));
     assert!(eventually(DEADLINE, || !is_alive(old)), "{}", site.node.output());
     assert_ne!(site.ask(&unit, "process").await, i64::from(old));
+}
+
+#[tokio::test]
+async fn code_finds_its_own_loader_wherever_it_runs() {
+    let site = Site::start(&["--slots", "2"], &[]).await;
+    let unit = site.deploy("rows", "1.0.0").await;
+    let contexts: TaskHandle<Vec<String>> = site.cluster.task(unit.as_str(), "acme.Contexts").submit(());
+    let mut seen = within(60, "the contexts", contexts).await.expect("a list");
+    seen.sort();
+    let places = ["call", "common pool", "constructor", "parallel stream", "result", "thread", "timer"];
+    assert_eq!(seen, places.map(|place| format!("{place} true")));
+    let told = site.folder.path().join("told");
+    let session = haulier::connect(site.node.address()).await.expect("a connection");
+    let hook: TaskHandle<Option<haulier::Value>> =
+        session.task(unit.as_str(), "acme.Contexts#hook").submit((told.display().to_string(),));
+    within(60, "the hook", hook).await.expect("registered");
+    session.close().await;
+    site.cluster.close().await;
+    assert!(eventually(DEADLINE, || told.exists()), "{}", site.node.output());
+    assert_eq!(std::fs::read_to_string(&told).expect("what it was told"), "true");
 }
 
 /// The resident memory of a process in KiB.

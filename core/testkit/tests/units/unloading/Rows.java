@@ -83,6 +83,21 @@ public class Rows {
         });
     }
 
+    public static void deafPool() throws Exception {
+        CountDownLatch runs = new CountDownLatch(1);
+        Executors.newFixedThreadPool(1).execute(() -> {
+            runs.countDown();
+            while (true) {
+                try {
+                    Thread.sleep(3_600_000);
+                } catch (InterruptedException asked) {
+                    continue;
+                }
+            }
+        });
+        runs.await();
+    }
+
     private static void start(String name, Runnable work) throws InterruptedException {
         CountDownLatch runs = new CountDownLatch(1);
         Thread thread = new Thread(() -> {

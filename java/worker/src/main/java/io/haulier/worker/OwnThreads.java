@@ -65,7 +65,7 @@ final class OwnThreads {
     }
 
     /** Whose thread it is: by its class, what it runs, or, for a pool, a timer and the like, by its context. */
-    private static ClassLoader owner(Thread thread, Gone gone) {
+    static ClassLoader owner(Thread thread, Gone gone) {
         ClassLoader byClass = gone.of(thread);
         if (byClass != null) {
             return byClass;

@@ -71,8 +71,11 @@ final class Registrations {
 
     private static void removeDrivers(Gone gone) {
         for (ClassLoader loader : gone.loaders()) {
-            enter(loader);
-            ((TaskClassLoader) loader).deregisterDrivers();
+            TaskClassLoader own = (TaskClassLoader) loader;
+            if (own.uses("java.sql.DriverManager") || own.uses("java.sql.Driver")) {
+                enter(own);
+                own.deregisterDrivers();
+            }
         }
     }
 

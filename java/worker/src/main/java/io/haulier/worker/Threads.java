@@ -43,7 +43,8 @@ final class Threads {
             Thread.setDefaultUncaughtExceptionHandler(null);
         }
         for (Thread thread : threads) {
-            if (gone.of(context(thread)) != null) {
+            // A thread of the loaders that does not end keeps its context, by which it is known.
+            if (gone.of(context(thread)) != null && OwnThreads.owner(thread, gone) == null) {
                 thread.setContextClassLoader(ClassLoader.getSystemClassLoader());
             }
             if (gone.of(thread.getUncaughtExceptionHandler()) != null) {

@@ -3,8 +3,10 @@ package io.haulier.worker;
 import java.lang.ref.Reference;
 import java.lang.ref.ReferenceQueue;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
@@ -36,6 +38,9 @@ final class Unloader implements Runnable {
     private static final long IDLE = TimeUnit.SECONDS.toNanos(1);
     private static final long BETWEEN_COLLECTIONS = TimeUnit.SECONDS.toNanos(2);
     private static final int SHARE_OF_TIME = 50;
+    /** Where all that is left stays, it may have been let go since. */
+    private static final long FOR_LEAKED = TimeUnit.SECONDS.toNanos(30);
+
     private static final int MANY = 256;
     private static final long WHEN_BUSY_AND_MANY = TimeUnit.MINUTES.toNanos(1);
     private static final long WHEN_BUSY = TimeUnit.MINUTES.toNanos(5);
@@ -70,20 +75,25 @@ final class Unloader implements Runnable {
     public void run() {
         try {
             while (true) {
-                List<Lease> leases = next();
-                if (!leases.isEmpty()) {
-                    take(leases);
+                try {
+                    follow();
+                } catch (RuntimeException | LinkageError problem) {
+                    // The next loaders are followed all the same. This ends in the worker's last output.
+                    problem.printStackTrace();
                 }
-                leases = null;
-                forgetCollected(0);
-                if (isTimeToCollect()) {
-                    collect();
-                }
-                report();
             }
         } catch (InterruptedException ended) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    private void follow() throws InterruptedException {
+        take(next());
+        forgetCollected(0);
+        if (isTimeToCollect()) {
+            collect();
+        }
+        report();
     }
 
     /** Those that have come within a tick: looking for what holds them costs as much for many as for one. */
@@ -103,6 +113,9 @@ final class Unloader implements Runnable {
     }
 
     private void take(List<Lease> leases) throws InterruptedException {
+        if (leases.isEmpty()) {
+            return;
+        }
         List<TaskClassLoader> loaders = leases.stream().map(Lease::loader).toList();
         released += leases.size();
         Gone gone = Cleaning.run(loaders);
@@ -134,8 +147,9 @@ final class Unloader implements Runnable {
         }
         lastActivity = seen;
         long waiting = departed.stream().filter(loader -> !loader.isLeaked()).count();
-        long between = now - idleSince >= IDLE ? BETWEEN_COLLECTIONS : waiting > MANY ? WHEN_BUSY_AND_MANY : WHEN_BUSY;
-        return waiting > 0 && now - lastCollection >= Math.max(between, SHARE_OF_TIME * collectionTook);
+        boolean idle = now - idleSince >= IDLE;
+        long between = idle ? (waiting > 0 ? BETWEEN_COLLECTIONS : FOR_LEAKED) : waiting > MANY ? WHEN_BUSY_AND_MANY : WHEN_BUSY;
+        return !departed.isEmpty() && now - lastCollection >= Math.max(between, SHARE_OF_TIME * collectionTook);
     }
 
     private void collect() throws InterruptedException {
@@ -155,22 +169,16 @@ final class Unloader implements Runnable {
 
     /** What tasks have left may have come back, or ended, since. */
     private void cleanAgain() throws InterruptedException {
-        List<TaskClassLoader> alive = new ArrayList<>();
+        Map<Departed, TaskClassLoader> alive = new LinkedHashMap<>();
         for (Departed waiting : departed) {
-            TaskClassLoader loader = waiting.isLeaked() ? null : waiting.loader();
+            TaskClassLoader loader = waiting.loader();
             if (loader != null) {
-                alive.add(loader);
+                alive.put(waiting, loader);
             }
         }
-        if (alive.isEmpty()) {
-            return;
-        }
-        Gone gone = Cleaning.run(alive);
-        for (Departed waiting : departed) {
-            TaskClassLoader loader = waiting.isLeaked() ? null : waiting.loader();
-            if (loader != null && alive.contains(loader)) {
-                waiting.suspects(gone.suspects(loader));
-            }
+        if (!alive.isEmpty()) {
+            Gone gone = Cleaning.run(alive.values());
+            alive.forEach((waiting, loader) -> waiting.suspects(gone.suspects(loader)));
         }
     }
 

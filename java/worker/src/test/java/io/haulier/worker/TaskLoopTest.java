@@ -59,6 +59,19 @@ class TaskLoopTest {
                 public static class Waiting {
                     public static java.util.concurrent.CountDownLatch here;
                 }
+                public static class Reads implements java.util.concurrent.Callable<Reads>, java.io.Serializable {
+                    private String text = "";
+                    public Reads() {}
+                    public Reads call() { return this; }
+                    public String toString() { return text; }
+                    private void writeObject(java.io.ObjectOutputStream out) throws java.io.IOException {
+                        out.writeObject(text.isEmpty() ? "" : text + ", written " + loaders());
+                    }
+                    private void readObject(java.io.ObjectInputStream in) throws Exception {
+                        text = (String) in.readObject();
+                        text = text.isEmpty() ? "read " + loaders() : text;
+                    }
+                }
                 public static class Own implements java.io.Serializable {}
                 public static class Broken extends RuntimeException { Broken(String text) { super(text); } }
             }
@@ -156,8 +169,10 @@ class TaskLoopTest {
         byte[] alone = TaskLoop.run(
                 0, 1, LOADER, CLASS_PATH, true, "acme.Tasks#count", Codec.VALUES, none, 0, VALUES_ONLY);
         assertEquals(1L, Values.decode(Arrays.copyOfRange(alone, 1, alone.length)));
+        assertEquals(1, departed.size(), "that of the isolated task");
         assertEquals(3L, call("acme.Tasks#count"));
         TaskLoop.release(new byte[][] {LOADER});
+        assertEquals(2, departed.size());
         assertEquals(1L, call("acme.Tasks#count"));
     }
 
@@ -242,6 +257,18 @@ class TaskLoopTest {
         assertEquals(List.of(lease), List.copyOf(departed));
         TaskLoop.release(new byte[][] {LOADER, {3}});
         assertEquals(2, departed.size());
+    }
+
+    @Test
+    void whatIsReadFindsItsOwnLoader() throws Exception {
+        Lease lease = loaders.enter(LOADER, CLASS_PATH);
+        Object reads = lease.loader().loadClass("acme.Tasks$Reads").getConstructor().newInstance();
+        loaders.leave(lease);
+        byte[] payload = SerialOutput.write(reads, null);
+        byte[] answer = TaskLoop.run(0, 7, LOADER, CLASS_PATH, false, "", Codec.JAVA, payload, 0, Codec.JAVA);
+        assertEquals(Codec.JAVA, answer[0], () -> error(answer).exception().toString());
+        Object written = SerialInput.read(Arrays.copyOfRange(answer, 1, answer.length), lease.loader(), null);
+        assertEquals("read true, written true", written.toString());
     }
 
     @Test

@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Values that a {@link ClassValue} keeps in classes of the JDK. There is no list of the classes that have any: those are
- * looked at that libraries use as keys.
+ * Values that a {@link ClassValue} keeps in classes of the JDK. There is no list of the classes that have any: those
+ * are looked at that libraries use as keys.
  */
 final class ClassValues {
     private static final Field MAP = JdkFields.of(Class.class, "classValueMap");
@@ -21,8 +21,9 @@ final class ClassValues {
             Throwable.class, Exception.class, RuntimeException.class, Runnable.class, Comparable.class, Iterable.class,
             java.util.List.class, java.util.ArrayList.class, java.util.Map.class, java.util.HashMap.class,
             java.util.Set.class, java.util.HashSet.class, java.util.Collection.class, java.util.Optional.class,
-            java.util.Date.class, java.util.UUID.class, java.util.LinkedHashMap.class, java.util.function.Function.class,
-            java.util.function.Supplier.class, java.util.concurrent.Callable.class, java.io.Serializable.class,
+            java.util.Date.class, java.util.UUID.class, java.util.LinkedHashMap.class,
+            java.util.function.Function.class, java.util.function.Supplier.class,
+            java.util.concurrent.Callable.class, java.io.Serializable.class,
             java.math.BigDecimal.class, java.math.BigInteger.class, java.time.Instant.class, java.time.LocalDate.class,
             java.time.LocalDateTime.class, java.time.Duration.class, java.net.URI.class, java.net.URL.class);
 

@@ -4,8 +4,8 @@ import java.util.Collection;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Takes away what holds loaders that are gone. It runs on a thread of its own: code of the tasks may be called (a driver
- * is told that it is deregistered) and may never return.
+ * Takes away what holds loaders that are gone. It runs on a thread of its own: code of the tasks may be called (a
+ * driver is told that it is deregistered) and may never return.
  */
 final class Cleaning {
     private static final long PATIENCE = TimeUnit.SECONDS.toMillis(10);

@@ -100,7 +100,9 @@ final class OwnThreads {
     }
 
     private static Object target(Thread thread) {
-        return TARGET != null ? JdkFields.get(TARGET, thread) : JdkFields.get(HELD_TARGET, JdkFields.get(HOLDER, thread));
+        return TARGET == null
+                ? JdkFields.get(HELD_TARGET, JdkFields.get(HOLDER, thread))
+                : JdkFields.get(TARGET, thread);
     }
 
     private static void end(Thread thread) {

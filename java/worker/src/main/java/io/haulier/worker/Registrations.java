@@ -117,8 +117,8 @@ final class Registrations {
 
     private static void removeProperties(Gone gone) {
         Properties properties = System.getProperties();
-        properties.entrySet()
-                .removeIf(entry -> Reach.from(entry.getKey(), gone) != null || Reach.from(entry.getValue(), gone) != null);
+        properties.keySet().removeIf(key -> gone.of(key) != null);
+        properties.values().removeIf(value -> Reach.from(value, gone) != null);
     }
 
     private static void removeHandlers(Gone gone) {

@@ -62,7 +62,13 @@ final class TaskLoop {
 
     /** Everything in here sees the thread-local values of the task's loader, and none of another one. */
     private static byte[] run(
-            int slot, RunningTask task, SlotLocals locals, String entryPoint, int codec, byte[] payload, int resultCodecs) {
+            int slot,
+            RunningTask task,
+            SlotLocals locals,
+            String entryPoint,
+            int codec,
+            byte[] payload,
+            int resultCodecs) {
         Thread thread = Thread.currentThread();
         locals.exchange(thread);
         try {

@@ -13,9 +13,9 @@ import java.util.function.LongSupplier;
 
 /**
  * Follows loaders that no task uses any more to their end: cleans up after them, waits for their collection, and says
- * which ones stay. It asks for a collection when no task has begun or ended for a second, else rarely, and these take at most
- * a fiftieth of the time. It must be a full one: one that runs beside the tasks (G1's concurrent cycle) takes all loaders
- * for live that are still in the young generation.
+ * which ones stay. It asks for a collection when no task has begun or ended for a second, else rarely, and these take
+ * at most a fiftieth of the time. It must be a full one: one that runs beside the tasks (G1's concurrent cycle) takes
+ * all loaders for live that are still in the young generation.
  */
 final class Unloader implements Runnable {
     /** Who hears what becomes of loaders. */
@@ -73,17 +73,16 @@ final class Unloader implements Runnable {
 
     @Override
     public void run() {
-        try {
-            while (true) {
-                try {
-                    follow();
-                } catch (RuntimeException | LinkageError problem) {
-                    // The next loaders are followed all the same. This ends in the worker's last output.
-                    problem.printStackTrace();
-                }
+        while (true) {
+            try {
+                follow();
+            } catch (InterruptedException byATask) {
+                // Any task may interrupt any thread; this one ends with the process.
+                continue;
+            } catch (RuntimeException | LinkageError problem) {
+                // The next loaders are followed all the same. This ends in the worker's last output.
+                problem.printStackTrace();
             }
-        } catch (InterruptedException ended) {
-            Thread.currentThread().interrupt();
         }
     }
 
@@ -148,7 +147,8 @@ final class Unloader implements Runnable {
         lastActivity = seen;
         long waiting = departed.stream().filter(loader -> !loader.isLeaked()).count();
         boolean idle = now - idleSince >= IDLE;
-        long between = idle ? (waiting > 0 ? BETWEEN_COLLECTIONS : FOR_LEAKED) : waiting > MANY ? WHEN_BUSY_AND_MANY : WHEN_BUSY;
+        long whenIdle = waiting > 0 ? BETWEEN_COLLECTIONS : FOR_LEAKED;
+        long between = idle ? whenIdle : waiting > MANY ? WHEN_BUSY_AND_MANY : WHEN_BUSY;
         return !departed.isEmpty() && now - lastCollection >= Math.max(between, SHARE_OF_TIME * collectionTook);
     }
 

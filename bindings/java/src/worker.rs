@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use haulier_model::{Digest, Language};
+use haulier_protocol::v1;
 use haulier_worker::{Delegation, Found, HelloInfo, WorkerClassPath, WorkerProcess};
 use jni::{
     Env, EnvUnowned,
@@ -256,6 +257,35 @@ extern "system" fn Java_io_haulier_worker_Native_explain<'local>(
         let message = convert::text(env, &message)?;
         Ok(env.new_string(open(class_path)?.explain_names_in(&message))?)
     })
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_worker_Native_reportLoaders<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    worker: jlong,
+    released: jlong,
+    collected: jlong,
+    leaked: JByteArray<'local>,
+    labels: Texts<'local>,
+    suspects: Texts<'local>,
+    recovered: JByteArray<'local>,
+) {
+    native(env, &class, |env| {
+        let leaked = if leaked.is_null() {
+            None
+        } else {
+            let (loader, labels) = (convert::bytes(env, &leaked)?.into(), convert::texts(env, &labels)?);
+            Some(v1::LeakedLoader { loader, labels, suspects: convert::texts(env, &suspects)?, age_ms: 0 })
+        };
+        let report = v1::LoaderReport {
+            released: released.cast_unsigned(),
+            collected: collected.cast_unsigned(),
+            leaked,
+            recovered: convert::bytes(env, &recovered)?.into(),
+        };
+        Ok(WORKERS.get(worker, "report loaders")?.report_loaders(report)?)
+    });
 }
 
 fn open(class_path: jlong) -> haulier_model::Result<Arc<WorkerClassPath>> {

@@ -172,7 +172,7 @@ impl ClientCommand {
             | Self::Alias(Alias { connection, .. })
             | Self::Wait(Wait { connection, .. })
             | Self::Promote(Promote { connection, .. })
-            | Self::Sessions(Sessions { connection })
+            | Self::Sessions(Sessions { connection, .. })
             | Self::Gc(Gc { connection, .. })
             | Self::Watch(
                 Watch::Add(WatchAdd { connection, .. })

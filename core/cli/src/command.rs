@@ -3,6 +3,7 @@
 mod deploy;
 mod download;
 mod explain;
+mod loaders;
 mod nodes;
 mod run;
 mod sessions;
@@ -63,6 +64,9 @@ async fn perform(cluster: &Cluster, command: run::Ready) -> Result<(), Failure> 
             ClientCommand::Alias(arguments) => units::alias(cluster, arguments).await?,
             ClientCommand::Wait(arguments) => units::wait(cluster, arguments).await?,
             ClientCommand::Promote(arguments) => sessions::promote(cluster, arguments).await?,
+            ClientCommand::Sessions(arguments) if arguments.loaders => {
+                loaders::list(cluster, arguments.connection.output).await?;
+            }
             ClientCommand::Sessions(arguments) => sessions::list(cluster, arguments.connection.output).await?,
             ClientCommand::Gc(arguments) => units::collect_garbage(cluster, arguments).await?,
             ClientCommand::Watch(watch) => watches::watch(cluster, watch).await?,

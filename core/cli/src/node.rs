@@ -145,6 +145,7 @@ fn builder(mut arguments: NodeArguments) -> Result<NodeBuilder> {
     if let (Some(certificate), Some(key)) = (arguments.tls_cert, arguments.tls_key) {
         builder = builder.tls(read(&certificate)?, read(&key)?);
     }
+    builder = builder.max_leaked_loaders(arguments.max_leaked_loaders);
     Ok(builder)
 }
 

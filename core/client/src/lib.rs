@@ -24,6 +24,7 @@ mod deploy;
 mod direct;
 mod download;
 mod explain;
+mod loaders;
 mod nodes;
 mod options;
 #[doc(hidden)]
@@ -47,6 +48,7 @@ pub use haulier_model::{
     Value,
 };
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
+pub use loaders::{LeakedLoader, WorkerLoaders};
 pub use nodes::{NodeInfo, NodeState};
 pub use options::{ConnectOptions, DEFAULT_PORT};
 pub use sessions::{ContinuousCode, Promotion, SessionInfo};

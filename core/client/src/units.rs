@@ -7,7 +7,7 @@ use haulier_protocol::{MESSAGE_LIMIT, v1};
 use tonic::transport::Channel;
 use v1::deployment_service_client::DeploymentServiceClient;
 
-use crate::{Cluster, UnitOrigin, session::Line};
+use crate::{Cluster, LeakedLoader, UnitOrigin, session::Line};
 
 /// Where a version of a unit is in its life, forward only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,6 +141,8 @@ pub struct UnitDetails {
     pub origins: Vec<UnitOrigin>,
     /// The archives that are kept as they were: [`Cluster::download`] gives back the bytes that they had.
     pub originals: Vec<UnitOriginal>,
+    /// Its class loaders that stay in the memory of workers although no task uses them any more.
+    pub leaked_loaders: Vec<LeakedLoader>,
 }
 
 impl Cluster {
@@ -248,9 +250,11 @@ impl Cluster {
             let request = line.route.request(v1::GetUnitRequest { reference });
             let mut pages = client(&line).get_unit(request).await.map_err(refused)?.into_inner();
             let (mut found, mut entries, mut origins, mut originals) = (None, Vec::new(), Vec::new(), Vec::new());
+            let mut leaked_loaders = Vec::new();
             while let Some(page) = pages.message().await.map_err(refused)? {
                 found = page.unit.or(found);
                 origins.extend(page.origins.into_iter().map(UnitOrigin::from));
+                leaked_loaders.extend(page.leaked_loaders.into_iter().map(LeakedLoader::from));
                 for original in page.originals {
                     originals.push(UnitOriginal::try_from(original)?);
                 }
@@ -259,7 +263,8 @@ impl Cluster {
                 }
             }
             let missing = || Error::internal(&operation, "the node sent no unit");
-            Ok(UnitDetails { unit: found.ok_or_else(missing)?.try_into()?, entries, origins, originals })
+            let unit = found.ok_or_else(missing)?.try_into()?;
+            Ok(UnitDetails { unit, entries, origins, originals, leaked_loaders })
         })
         .await
     }

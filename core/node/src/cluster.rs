@@ -81,6 +81,14 @@ impl ClusterService for Cluster {
         Ok(Response::new(v1::ListSessionsResponse { sessions, continuous }))
     }
 
+    async fn list_loaders(
+        &self,
+        request: Request<v1::ListLoadersRequest>,
+    ) -> Result<Response<v1::ListLoadersResponse>, Status> {
+        let identity = self.0.identify(request.metadata())?;
+        Ok(Response::new(v1::ListLoadersResponse { workers: self.0.worker_loaders(identity.name()) }))
+    }
+
     async fn drain_node(
         &self,
         request: Request<v1::DrainNodeRequest>,

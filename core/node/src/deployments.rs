@@ -83,7 +83,7 @@ impl DeploymentService for Deployments {
     }
 
     async fn get_unit(&self, request: Request<v1::GetUnitRequest>) -> Result<Response<Self::GetUnitStream>, Status> {
-        self.0.identify(request.metadata())?;
+        let identity = self.0.identify(request.metadata())?;
         let reference = request.into_inner().reference;
         let read = async {
             let (record, manifest) = self.0.held_unit(&reference).await?;
@@ -110,6 +110,7 @@ impl DeploymentService for Deployments {
             pages.push(v1::GetUnitResponse::default());
         }
         pages[0].unit = Some(unit(&self.0, &record));
+        pages[0].leaked_loaders = self.0.leaked_loaders_of(identity.name(), &record.id);
         let origins = self.0.origins_of(&record).await.into_iter();
         pages[0].origins = origins
             .map(|Origin { source, sha256, coordinates }| v1::UnitOrigin { source, sha256, coordinates })

@@ -32,6 +32,7 @@ mod holdings;
 mod housekeeping;
 mod identity;
 mod jdks;
+mod leaks;
 mod loaders;
 mod local_code;
 mod members;

@@ -32,6 +32,9 @@ pub struct Limits {
     pub idle: Duration,
     /// Python processes. Default 32.
     pub python_workers: usize,
+    /// A JVM worker in whose memory so many class loaders stay, although no task uses them any more, is replaced by a new
+    /// one; 0: never. Default 8.
+    pub leaked_loaders: usize,
     /// Memory of a worker process in bytes (the JVM's heap); `None`: the runtime's own default.
     pub memory: Option<u64>,
     /// How long code of the continuous mode stays after its last use. Default 7 days.
@@ -56,6 +59,7 @@ impl Default for Limits {
             drain: Duration::from_secs(3),
             idle: Duration::from_secs(60),
             python_workers: 32,
+            leaked_loaders: 8,
             memory: None,
             continuous_ttl: Duration::from_secs(7 * 24 * 3600),
             continuous_count: 64,
@@ -321,6 +325,14 @@ impl NodeBuilder {
     #[must_use]
     pub fn writable(mut self, path: impl Into<PathBuf>) -> Self {
         self.writable.push(path.into());
+        self
+    }
+
+    /// Replaces a JVM worker when so many class loaders stay in its memory although no task uses them any more; 0: never.
+    /// Default 8. See [`Limits::leaked_loaders`].
+    #[must_use]
+    pub fn max_leaked_loaders(mut self, count: usize) -> Self {
+        self.limits.leaked_loaders = count;
         self
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct PoolWorker {
     pub(crate) slots: Vec<Slot>,
     /// No new tasks: the worker is about to be replaced.
     pub(crate) draining: bool,
+    /// Another worker was started to take its place; it goes as soon as it has nothing to do.
+    pub(crate) replaced: bool,
     pub(crate) idle_since: Instant,
 }
 
@@ -35,7 +37,7 @@ impl PoolWorker {
     pub(crate) fn new(worker: Arc<Worker>, now: Instant) -> Self {
         let slot = || Slot { in_flight: VecDeque::new(), head_since: now, taking_back: false };
         let slots = (0..worker.slots()).map(|_| slot()).collect();
-        Self { worker, slots, draining: false, idle_since: now }
+        Self { worker, slots, draining: false, replaced: false, idle_since: now }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -62,6 +64,16 @@ pub(crate) struct Pool {
 impl Pool {
     pub(crate) fn worker(&mut self, id: WorkerId) -> Option<&mut PoolWorker> {
         self.workers.iter_mut().find(|worker| worker.worker.id() == id)
+    }
+
+    /// A new worker is there: those whose place it takes get no more tasks.
+    pub(crate) fn drain_replaced(&mut self) {
+        self.workers.iter_mut().filter(|worker| worker.replaced).for_each(|worker| worker.draining = true);
+    }
+
+    /// No new worker could be started: the old one stays.
+    pub(crate) fn keep_replaced(&mut self) {
+        self.workers.iter_mut().filter(|worker| !worker.draining).for_each(|worker| worker.replaced = false);
     }
 
     /// The slot for the next task: a free one, else, while tasks are short, the one with the fewest frames.

@@ -6,6 +6,7 @@ mod clock;
 mod frame;
 mod inventory;
 mod loss;
+mod replacement;
 
 use std::{
     cmp::Reverse,
@@ -26,12 +27,15 @@ use tokio::sync::Notify;
 use self::frame::{frame, unmet};
 use crate::{
     core::NodeCore,
+    leaks::Leaks,
     pool::{Pool, PoolWorker},
     run::{PoolKey, Run, StopReason},
 };
 
 pub(crate) struct Scheduler {
     node: Weak<NodeCore>,
+    /// Class loaders that stay in the memory of its workers.
+    pub(crate) leaks: Leaks,
     state: Mutex<State>,
     next_run: AtomicU64,
     balancing: AtomicBool,
@@ -86,6 +90,7 @@ impl Scheduler {
     pub(crate) fn new(node: Weak<NodeCore>) -> Self {
         Self {
             node,
+            leaks: Leaks::default(),
             state: Mutex::default(),
             next_run: AtomicU64::new(1),
             balancing: AtomicBool::new(false),
@@ -231,6 +236,7 @@ impl Scheduler {
             match result {
                 Ok(worker) => {
                     let id = worker.id();
+                    pool.drain_replaced();
                     pool.workers.push(PoolWorker::new(worker, Instant::now()));
                     workers.insert(id, key.clone());
                 }
@@ -239,7 +245,10 @@ impl Scheduler {
                     *queued -= ids.len();
                     failed.extend(ids.iter().filter_map(|id| runs.remove(id)).map(|entry| (entry.run, error.clone())));
                 }
-                Err(error) => tracing::warn!(%error, "a further worker could not be started"),
+                Err(error) => {
+                    pool.keep_replaced();
+                    tracing::warn!(%error, "a further worker could not be started");
+                }
             }
             self.dispatch(&mut state, key, &node)
         };

@@ -100,8 +100,15 @@ impl NodeSide for Answers {
         })
     }
 
+    fn loaders(&self, worker: WorkerId, report: v1::LoaderReport) {
+        if let Some(node) = self.0.upgrade() {
+            crate::leaks::hear(&node, worker, report);
+        }
+    }
+
     fn lost(&self, worker: WorkerId, loss: Loss) {
         if let Some(node) = self.0.upgrade() {
+            node.scheduler.leaks.forget(worker);
             tracing::info!(%worker, status = loss.status, requested = loss.requested, "a worker has ended");
             node.scheduler.lost(worker, &loss);
         }

@@ -100,6 +100,9 @@ pub trait NodeSide: Send + Sync + 'static {
     /// The worker asks for entries whose bytes were not on the node when the index was made.
     fn entries(&self, worker: WorkerId, request: v1::EntryRequest) -> Answer<v1::EntryAnswer>;
 
+    /// What became of loaders that the worker was told to release. Nothing in it is to be believed, or bounded.
+    fn loaders(&self, worker: WorkerId, report: v1::LoaderReport);
+
     /// The process has ended, after a successful start; called exactly once. Everything submitted that has neither
     /// finished nor returned is lost. May come before the caller of `start_worker` has seen the worker.
     fn lost(&self, worker: WorkerId, loss: Loss);

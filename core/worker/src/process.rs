@@ -135,6 +135,14 @@ impl WorkerProcess {
         self.class_paths.get(digest)
     }
 
+    /// Tells the node what became of loaders that were released.
+    ///
+    /// # Errors
+    /// `Unavailable` when the node is gone.
+    pub fn report_loaders(&self, report: v1::LoaderReport) -> Result<()> {
+        self.control.send(0, Message::LoaderReport(report))
+    }
+
     fn obey(&self, request_id: u64, command: Command, interrupter: &Interrupter) -> Result<()> {
         match command {
             Command::TakeBack(v1::TakeBack { slot }) => {

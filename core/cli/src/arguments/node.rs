@@ -113,6 +113,9 @@ pub(crate) struct NodeArguments {
     /// Python to run Python tasks with [default: python3 on the PATH].
     #[arg(long, value_name = "PATH", env = "HAULIER_PYTHON", value_hint = ValueHint::ExecutablePath)]
     pub(crate) python: Option<PathBuf>,
+    /// Replace a JVM worker when so many class loaders stay in its memory though no task uses them any more; 0: never.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) max_leaked_loaders: usize,
     /// Let tasks read this path, besides the system's folders and their own code. May be given again.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) readable: Vec<PathBuf>,

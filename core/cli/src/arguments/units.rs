@@ -119,6 +119,9 @@ pub(crate) struct Promote {
 
 #[derive(Args, Debug)]
 pub(crate) struct Sessions {
+    /// List the JVM workers of this identity instead, with the class loaders that stay in their memory.
+    #[arg(long)]
+    pub(crate) loaders: bool,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }

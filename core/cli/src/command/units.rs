@@ -3,6 +3,7 @@
 use haulier::{Cluster, DeployedUnit, Error, ErrorKind, Result, UnitDetails};
 use serde_json::{Value as Json, json};
 
+use super::loaders;
 use crate::{
     arguments::{Alias, Format, Gc, Inspect, ListDeployments, Undeploy, Wait},
     output,
@@ -136,6 +137,9 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
                 let (source, size) = (source(original.source), output::size(original.size));
                 output::say(&format!("opaque       {source} sha256:{} {size}", original.digest.hex()));
             }
+            for loader in &details.leaked_loaders {
+                output::say(&format!("in memory    {}", loaders::line("a class loader", loader)));
+            }
             output::say("");
             let rows = details.entries.iter().map(|entry| {
                 [source(entry.source).to_owned(), entry.path.clone(), output::size(entry.size), entry.digest.short()]
@@ -177,5 +181,6 @@ fn details_object(details: &UnitDetails) -> Json {
             json!({ "source": source(original.source), "sha256": sha256, "size": original.size })
         })
         .collect();
+    object["leaked_loaders"] = details.leaked_loaders.iter().map(loaders::object).collect();
     object
 }

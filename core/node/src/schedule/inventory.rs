@@ -64,7 +64,8 @@ impl Scheduler {
         for (key, pool) in pools.iter_mut() {
             let named = key.environment.as_ref().is_some_and(|environment| environments.contains(environment));
             pool.workers.retain(|worker| {
-                let old = pool.queue.is_empty() && worker.is_idle() && (named || worker.idle_since.elapsed() >= limit);
+                let unneeded = pool.queue.is_empty() && (named || worker.idle_since.elapsed() >= limit);
+                let old = worker.is_idle() && (unneeded || (worker.replaced && worker.draining));
                 if old {
                     workers.remove(&worker.worker.id());
                     retired.push(worker.worker.clone());

@@ -1073,6 +1073,54 @@ pub struct ListSessionsResponse {
     #[prost(message, repeated, tag = "2")]
     pub continuous: ::prost::alloc::vec::Vec<ContinuousCode>,
 }
+/// A class loader that no task uses any more and that stays in its worker's memory.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeakedLoader {
+    /// The loader's identity.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub loader: ::prost::bytes::Bytes,
+    /// What it loads from: "pricing:1.2.0/pricing.jar".
+    #[prost(string, repeated, tag = "2")]
+    pub labels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What is thought to hold it: "thread 'pool-1-thread-1' runs".
+    #[prost(string, repeated, tag = "3")]
+    pub suspects: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Milliseconds since it was noticed.
+    #[prost(uint64, tag = "4")]
+    pub age_ms: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLoadersRequest {}
+/// What a JVM worker has done with the loaders that it was told to let go.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WorkerLoaders {
+    /// The worker's name on its node.
+    #[prost(string, tag = "1")]
+    pub worker: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub process_id: u32,
+    /// Whose tasks it runs.
+    #[prost(string, tag = "4")]
+    pub identity: ::prost::alloc::string::String,
+    /// Another worker takes its place.
+    #[prost(bool, tag = "5")]
+    pub draining: bool,
+    /// Loaders that no task uses any more, and those of them that were collected.
+    #[prost(uint64, tag = "6")]
+    pub released: u64,
+    #[prost(uint64, tag = "7")]
+    pub collected: u64,
+    /// Those that stay.
+    #[prost(message, repeated, tag = "8")]
+    pub leaked: ::prost::alloc::vec::Vec<LeakedLoader>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLoadersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub workers: ::prost::alloc::vec::Vec<WorkerLoaders>,
+}
 /// Where a value can be read: what the bytes of an argument or a result are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1464,6 +1512,31 @@ pub mod cluster_service_client {
                 .insert(GrpcMethod::new("haulier.v1.ClusterService", "ListSessions"));
             self.inner.unary(req, path, codec).await
         }
+        /// The JVM workers of this identity on the node that is asked, and the loaders that stay in their memory.
+        pub async fn list_loaders(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListLoadersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLoadersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.ClusterService/ListLoaders",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.ClusterService", "ListLoaders"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1512,6 +1585,14 @@ pub mod cluster_service_server {
             request: tonic::Request<super::ListSessionsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        >;
+        /// The JVM workers of this identity on the node that is asked, and the loaders that stay in their memory.
+        async fn list_loaders(
+            &self,
+            request: tonic::Request<super::ListLoadersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLoadersResponse>,
             tonic::Status,
         >;
     }
@@ -1758,6 +1839,51 @@ pub mod cluster_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListSessionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.ClusterService/ListLoaders" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListLoadersSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::ListLoadersRequest>
+                    for ListLoadersSvc<T> {
+                        type Response = super::ListLoadersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListLoadersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::list_loaders(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListLoadersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3756,6 +3882,9 @@ pub struct GetUnitResponse {
     /// In the first page: the archives that are kept as they were.
     #[prost(message, repeated, tag = "4")]
     pub originals: ::prost::alloc::vec::Vec<UnitOriginal>,
+    /// In the first page: its loaders that stay in the memory of workers of this identity, on the node that is asked.
+    #[prost(message, repeated, tag = "5")]
+    pub leaked_loaders: ::prost::alloc::vec::Vec<LeakedLoader>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DownloadRequest {
@@ -5722,7 +5851,7 @@ pub struct WorkerMessage {
     /// Not 0: the answer comes as NodeFrame.request_id.
     #[prost(uint64, tag = "1")]
     pub request_id: u64,
-    #[prost(oneof = "worker_message::Message", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "worker_message::Message", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub message: ::core::option::Option<worker_message::Message>,
 }
 /// Nested message and enum types in `WorkerMessage`.
@@ -5745,6 +5874,8 @@ pub mod worker_message {
         LoadersReleased(super::LoadersReleased),
         #[prost(message, tag = "9")]
         Pong(super::Pong),
+        #[prost(message, tag = "10")]
+        LoaderReport(super::LoaderReport),
     }
 }
 /// Take back the frames of a slot that have not begun.
@@ -5810,6 +5941,21 @@ pub struct ReleaseLoaders {
 pub struct LoadersReleased {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     pub loaders: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// What became of loaders that were released.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LoaderReport {
+    /// Loaders that no task uses any more, and those of them whose classes the JVM has unloaded, since it started.
+    #[prost(uint64, tag = "1")]
+    pub released: u64,
+    #[prost(uint64, tag = "2")]
+    pub collected: u64,
+    /// A loader that stays in memory.
+    #[prost(message, optional, tag = "3")]
+    pub leaked: ::core::option::Option<LeakedLoader>,
+    /// Identity of a loader that was reported to stay, and has been collected after all.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub recovered: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ping {}

@@ -11,6 +11,7 @@ mod node_crash;
 mod opaque;
 mod sources_on_node;
 mod transfer;
+mod unloading;
 mod versions;
 mod watching;
 mod watching_nodes;

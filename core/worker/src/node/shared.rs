@@ -157,6 +157,7 @@ impl Shared {
             Message::LoadersReleased(v1::LoadersReleased { loaders }) => {
                 debug!("{}: {} loaders released", self.id, loaders.len());
             }
+            Message::LoaderReport(report) => self.node.loaders(self.id, report),
             Message::Hello(_) | Message::ForkReport(_) => {
                 self.break_with("it sent what only a zygote sends".to_owned())
             }

@@ -55,6 +55,8 @@ impl NodeSide for Recorder {
         self.asked(|sender| Event::Entries(request, sender))
     }
 
+    fn loaders(&self, _worker: WorkerId, _report: v1::LoaderReport) {}
+
     fn lost(&self, _worker: WorkerId, loss: Loss) {
         let _ = self.0.send(Event::Lost(loss));
     }

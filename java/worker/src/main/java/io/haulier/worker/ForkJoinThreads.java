@@ -20,7 +20,14 @@ public final class ForkJoinThreads implements ForkJoinPool.ForkJoinWorkerThreadF
 
     @Override
     public ForkJoinWorkerThread newThread(ForkJoinPool pool) {
-        return new ForkJoinThread(pool);
+        Thread caller = Thread.currentThread();
+        // A thread of all tasks inherits from none of them.
+        Object inheritable = JdkFields.exchangeInheritable(caller, null);
+        try {
+            return new ForkJoinThread(pool);
+        } finally {
+            JdkFields.exchangeInheritable(caller, inheritable);
+        }
     }
 
     private static final class ForkJoinThread extends ForkJoinWorkerThread {

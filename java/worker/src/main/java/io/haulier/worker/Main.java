@@ -1,5 +1,6 @@
 package io.haulier.worker;
 
+import io.haulier.api.HaulierException;
 import java.util.concurrent.CountDownLatch;
 
 /**
@@ -29,7 +30,10 @@ public final class Main {
         System.load(System.getProperty("haulier.native"));
         String version = System.getProperty("java.version");
         long worker = Native.connect(control, version, new String[] {"java-" + Runtime.version().feature()});
-        TaskLoop.prepare(new Loaders(digest -> new NativeClassPath(worker, digest)), slots);
+        Unloader unloader = new Unloader(TaskLoop::activity, (released, collected, leaked, recovered) -> report(
+                worker, released, collected, leaked, recovered));
+        TaskLoop.prepare(new Loaders(digest -> new NativeClassPath(worker, digest), slots, unloader::depart), slots);
+        startUnloader(unloader);
         CountDownLatch open = new CountDownLatch(slots);
         start("haulier-control", () -> {
             Native.serveControl(worker, TaskLoop.class);
@@ -43,6 +47,29 @@ public final class Main {
             });
         }
         open.await();
+    }
+
+    /** Without it loaders are not cleaned up after; tasks run all the same. */
+    private static void startUnloader(Unloader unloader) {
+        Thread thread = new Thread(null, unloader, "haulier-unload");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private static void report(long worker, long released, long collected, Departed leaked, Departed recovered) {
+        try {
+            Native.reportLoaders(
+                    worker,
+                    released,
+                    collected,
+                    leaked == null ? null : leaked.identity(),
+                    leaked == null ? null : leaked.labels().toArray(String[]::new),
+                    leaked == null ? null : leaked.suspects().toArray(String[]::new),
+                    recovered == null ? null : recovered.identity());
+        } catch (HaulierException nodeIsGone) {
+            // The process is about to end.
+            return;
+        }
     }
 
     private static void start(String name, Runnable link) {

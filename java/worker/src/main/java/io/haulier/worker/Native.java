@@ -19,6 +19,21 @@ final class Native {
     /** Runs the tasks of a slot until the node closes its link; calls {@link TaskLoop#run}. */
     static native void serveSlot(long worker, int slot, int linkDescriptor, Class<?> taskLoop);
 
+    /**
+     * Tells the node what became of loaders that were let go.
+     *
+     * @param leaked identity of one that stays, with what it loads from and what may hold it; null: none
+     * @param recovered identity of one that stayed and was collected after all; null: none
+     */
+    static native void reportLoaders(
+            long worker,
+            long released,
+            long collected,
+            byte[] leaked,
+            String[] labels,
+            String[] suspects,
+            byte[] recovered);
+
     /** The class path of this digest. */
     static native long openClassPath(long worker, byte[] digest);
 

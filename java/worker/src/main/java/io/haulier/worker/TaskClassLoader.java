@@ -4,6 +4,7 @@ import io.haulier.api.CodeUnavailable;
 import io.haulier.api.HaulierException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.URL;
 import java.security.CodeSource;
 import java.security.ProtectionDomain;
@@ -258,6 +259,24 @@ final class TaskClassLoader extends ClassLoader {
             found.add(urls.entry(root, name));
         }
         return Collections.enumeration(found);
+    }
+
+    /** Whether code of this loader has used the class of that name, wherever it came from. */
+    boolean uses(String name) {
+        return findLoadedClass(name) != null;
+    }
+
+    /** Deregisters the JDBC drivers of this loader; called when no task uses it any more. */
+    void deregisterDrivers() {
+        String name = DriverRemoval.class.getName();
+        try (InputStream stream = DriverRemoval.class.getResourceAsStream("DriverRemoval.class")) {
+            byte[] bytes = stream.readAllBytes();
+            Class<?> known = findLoadedClass(name);
+            Class<?> own = known == null ? defineClass(name, bytes, 0, bytes.length) : known;
+            ((Runnable) own.getDeclaredConstructor().newInstance()).run();
+        } catch (IOException | ReflectiveOperationException impossible) {
+            throw new IllegalStateException("cannot deregister drivers", impossible);
+        }
     }
 
     @Override

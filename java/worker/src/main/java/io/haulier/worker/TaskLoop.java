@@ -10,6 +10,10 @@ final class TaskLoop {
 
     private static Loaders loaders;
     private static AtomicReferenceArray<RunningTask> running;
+    /** Begins and ends of tasks in each slot; far apart, because each is written by another thread. */
+    private static long[] steps;
+
+    private static final int APART = 16;
 
     private TaskLoop() {}
 
@@ -17,6 +21,7 @@ final class TaskLoop {
     static void prepare(Loaders ofWorker, int slots) {
         loaders = ofWorker;
         running = new AtomicReferenceArray<>(slots);
+        steps = new long[slots * APART];
     }
 
     /**
@@ -39,27 +44,57 @@ final class TaskLoop {
             byte[] payload,
             long deadlineMillis,
             int resultCodecs) {
-        TaskClassLoader own = null;
-        RunningTask task = null;
-        Thread thread = Thread.currentThread();
+        steps[slot * APART]++;
+        Lease lease;
         try {
-            own = isolated ? loaders.alone(classPath) : loaders.of(loader, classPath);
-            task = new RunningTask(taskId, deadlineMillis, own);
-            running.set(slot, task);
-            thread.setContextClassLoader(own);
-            CurrentTask.set(task);
-            return Invocation.run(own, entryPoint, codec, payload, resultCodecs);
+            lease = isolated ? loaders.enterAlone(loader, classPath) : loaders.enter(loader, classPath);
         } catch (Throwable thrown) {
-            return failed(thrown, own, entryPoint, task != null && task.isCancelled());
+            return failed(thrown, null, entryPoint, false);
+        }
+        try {
+            RunningTask task = new RunningTask(taskId, deadlineMillis, lease.loader());
+            return run(slot, task, lease.locals(slot), entryPoint, codec, payload, resultCodecs);
         } finally {
-            if (task != null) {
-                task.end();
-                running.set(slot, null);
-            }
+            steps[slot * APART]++;
+            loaders.leave(lease);
+        }
+    }
+
+    /** Everything in here sees the thread-local values of the task's loader, and none of another one. */
+    private static byte[] run(
+            int slot,
+            RunningTask task,
+            SlotLocals locals,
+            String entryPoint,
+            int codec,
+            byte[] payload,
+            int resultCodecs) {
+        Thread thread = Thread.currentThread();
+        locals.exchange(thread);
+        try {
+            running.set(slot, task);
+            thread.setContextClassLoader(task.loader());
+            CurrentTask.set(task);
+            return Invocation.run(task.loader(), entryPoint, codec, payload, resultCodecs);
+        } catch (Throwable thrown) {
+            return failed(thrown, task.loader(), entryPoint, task.isCancelled());
+        } finally {
+            task.end();
+            running.set(slot, null);
             CurrentTask.set(null);
             thread.setContextClassLoader(TaskLoop.class.getClassLoader());
             Thread.interrupted();
+            locals.exchange(thread);
         }
+    }
+
+    /** Another number when a task has begun or ended; another thread may see it late. */
+    static long activity() {
+        long sum = 0;
+        for (int slot = 0; slot < running.length(); slot++) {
+            sum += steps[slot * APART];
+        }
+        return sum;
     }
 
     /** Interrupts the task if it is the one that runs in that slot. */

@@ -15,6 +15,7 @@ import io.haulier.api.internal.Values;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -35,6 +36,8 @@ class TaskLoopTest {
             public class Tasks {
                 private static int calls;
                 public static int count() { return ++calls; }
+                private static final ThreadLocal<Integer> VARIABLE = ThreadLocal.withInitial(() -> 0);
+                public static int variable() { VARIABLE.set(VARIABLE.get() + 1); return VARIABLE.get(); }
                 public static int ofInt(int value) { return value; }
                 public static String over(int value) { return "int"; }
                 public static String over(double value) { return "double"; }
@@ -55,6 +58,19 @@ class TaskLoopTest {
                 }
                 public static class Waiting {
                     public static java.util.concurrent.CountDownLatch here;
+                }
+                public static class Reads implements java.util.concurrent.Callable<Reads>, java.io.Serializable {
+                    private String text = "";
+                    public Reads() {}
+                    public Reads call() { return this; }
+                    public String toString() { return text; }
+                    private void writeObject(java.io.ObjectOutputStream out) throws java.io.IOException {
+                        out.writeObject(text.isEmpty() ? "" : text + ", written " + loaders());
+                    }
+                    private void readObject(java.io.ObjectInputStream in) throws Exception {
+                        text = (String) in.readObject();
+                        text = text.isEmpty() ? "read " + loaders() : text;
+                    }
                 }
                 public static class Own implements java.io.Serializable {}
                 public static class Broken extends RuntimeException { Broken(String text) { super(text); } }
@@ -81,11 +97,16 @@ class TaskLoopTest {
 
     private MemoryClassPath classPath;
 
+    private final List<Lease> departed = new CopyOnWriteArrayList<>();
+    private Loaders loaders;
+
     @BeforeEach
     void prepare() {
         classPath = new MemoryClassPath().root("tasks:1/tasks.jar", SOURCES);
         classPath.entries(0).remove("acme/Gone.class");
-        TaskLoop.prepare(new Loaders(digest -> classPath), 2);
+        departed.clear();
+        loaders = new Loaders(digest -> classPath, 2, departed::add);
+        TaskLoop.prepare(loaders, 2);
     }
 
     private static byte[] run(String entryPoint, int resultCodecs, Object... arguments) throws Exception {
@@ -148,8 +169,10 @@ class TaskLoopTest {
         byte[] alone = TaskLoop.run(
                 0, 1, LOADER, CLASS_PATH, true, "acme.Tasks#count", Codec.VALUES, none, 0, VALUES_ONLY);
         assertEquals(1L, Values.decode(Arrays.copyOfRange(alone, 1, alone.length)));
+        assertEquals(1, departed.size(), "that of the isolated task");
         assertEquals(3L, call("acme.Tasks#count"));
         TaskLoop.release(new byte[][] {LOADER});
+        assertEquals(2, departed.size());
         assertEquals(1L, call("acme.Tasks#count"));
     }
 
@@ -196,20 +219,9 @@ class TaskLoopTest {
 
     @Test
     void aCancelReachesOnlyItsTask() throws Exception {
-        call("acme.Tasks#count");
         CountDownLatch here = new CountDownLatch(1);
-        TaskClassLoader loader = new Loaders(digest -> classPath).of(LOADER, CLASS_PATH);
-        TaskLoop.prepare(
-                new Loaders(digest -> {
-                    throw new IllegalStateException("one loader is enough");
-                }) {
-                    @Override
-                    TaskClassLoader of(byte[] identity, byte[] digest) {
-                        return loader;
-                    }
-                },
-                2);
-        loader.loadClass("acme.Tasks$Waiting").getField("here").set(null, here);
+        Lease lease = loaders.enter(LOADER, CLASS_PATH);
+        lease.loader().loadClass("acme.Tasks$Waiting").getField("here").set(null, here);
         FutureTask<byte[]> task = new FutureTask<>(() -> {
             byte[] none = Values.encodeArguments();
             byte[] answer = TaskLoop.run(
@@ -224,6 +236,54 @@ class TaskLoopTest {
         assertTrue(TaskLoop.cancel(9, 1));
         assertEquals(ErrorKind.CANCELED, error(get(task)).exception().kind());
         assertFalse(TaskLoop.cancel(9, 1), "it has ended");
+    }
+
+    @Test
+    void aLoaderGoesWithTheLastTaskThatUsesIt() throws Exception {
+        CountDownLatch here = new CountDownLatch(1);
+        Lease lease = loaders.enter(LOADER, CLASS_PATH);
+        lease.loader().loadClass("acme.Tasks$Waiting").getField("here").set(null, here);
+        loaders.leave(lease);
+        byte[] none = Values.encodeArguments();
+        FutureTask<byte[]> task = new FutureTask<>(() -> TaskLoop.run(
+                1, 9, LOADER, CLASS_PATH, false, "acme.Tasks#sleep", Codec.VALUES, none, 0, VALUES_ONLY));
+        new Thread(task).start();
+        here.await();
+        TaskLoop.release(new byte[][] {LOADER});
+        assertEquals(List.of(), List.copyOf(departed), "a task still runs");
+        assertEquals(1L, call("acme.Tasks#count"), "who comes later gets a new one");
+        assertTrue(TaskLoop.cancel(9, 1));
+        get(task);
+        assertEquals(List.of(lease), List.copyOf(departed));
+        TaskLoop.release(new byte[][] {LOADER, {3}});
+        assertEquals(2, departed.size());
+    }
+
+    @Test
+    void whatIsReadFindsItsOwnLoader() throws Exception {
+        Lease lease = loaders.enter(LOADER, CLASS_PATH);
+        Object reads = lease.loader().loadClass("acme.Tasks$Reads").getConstructor().newInstance();
+        loaders.leave(lease);
+        byte[] payload = SerialOutput.write(reads, null);
+        byte[] answer = TaskLoop.run(0, 7, LOADER, CLASS_PATH, false, "", Codec.JAVA, payload, 0, Codec.JAVA);
+        assertEquals(Codec.JAVA, answer[0], () -> error(answer).exception().toString());
+        Object written = SerialInput.read(Arrays.copyOfRange(answer, 1, answer.length), lease.loader(), null);
+        assertEquals("read true, written true", written.toString());
+    }
+
+    @Test
+    void threadLocalsBelongToTheLoaderAndTheSlot() throws Exception {
+        assertEquals(1L, call("acme.Tasks#variable"));
+        assertEquals(2L, call("acme.Tasks#variable"));
+        byte[] none = Values.encodeArguments();
+        byte[] other = TaskLoop.run(
+                0, 1, new byte[] {7}, CLASS_PATH, false, "acme.Tasks#variable", Codec.VALUES, none, 0, VALUES_ONLY);
+        assertEquals(1L, Values.decode(Arrays.copyOfRange(other, 1, other.length)));
+        assertEquals(3L, call("acme.Tasks#variable"));
+        ThreadLocal<String> ofTheSlot = ThreadLocal.withInitial(() -> "fresh");
+        ofTheSlot.set("kept");
+        assertEquals(4L, call("acme.Tasks#variable"));
+        assertEquals("kept", ofTheSlot.get());
     }
 
     private static byte[] get(FutureTask<byte[]> task) throws InterruptedException {

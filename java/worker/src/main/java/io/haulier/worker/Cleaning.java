@@ -1,0 +1,43 @@
+package io.haulier.worker;
+
+import java.util.Collection;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Takes away what holds loaders that are gone. It runs on a thread of its own: code of the tasks may be called (a
+ * driver is told that it is deregistered) and may never return.
+ */
+final class Cleaning {
+    private static final long PATIENCE = TimeUnit.SECONDS.toMillis(10);
+
+    private Cleaning() {}
+
+    /** Cleans once; returns what is found that may hold each loader. */
+    static Gone run(Collection<TaskClassLoader> loaders) throws InterruptedException {
+        Gone gone = new Gone(loaders);
+        Thread thread = new Thread(null, () -> clean(gone), "haulier-clean", 0, false);
+        thread.setDaemon(true);
+        thread.start();
+        thread.join(PATIENCE);
+        if (thread.isAlive()) {
+            // It may still write to what it has.
+            Gone late = new Gone(loaders);
+            late.suspectAll("its own code, called to clean up, does not return");
+            return late;
+        }
+        return gone;
+    }
+
+    private static void clean(Gone gone) {
+        try {
+            OwnThreads.end(Threads.live(), gone);
+            Registrations.remove(gone);
+            Threads.clean(Threads.live(), gone);
+            Unreachable.suspect(gone);
+        } catch (InterruptedException stopped) {
+            Thread.currentThread().interrupt();
+        } catch (Exception | LinkageError | StackOverflowError problem) {
+            gone.suspectAll("unknown (" + problem.getClass().getName() + " while it was looked for)");
+        }
+    }
+}

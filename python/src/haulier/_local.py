@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from haulier import errors
-from haulier._cluster import Cluster, Mode, connect
+from haulier._calls import Mode
+from haulier._cluster import Cluster, connect
 
 _STOP_TIMEOUT = 5.0
 

@@ -170,8 +170,11 @@ async fn what_takes_too_much_makes_room() {
     let node = TestNode::start(NodeOptions::default().arguments(arguments)).expect("a node");
     price(&node).await;
     let operator = haulier::connect(node.address()).await.expect("a connection");
-    let gone = until(DEADLINE, async || operator.continuous_code().await.is_ok_and(|code| code.is_empty()));
-    assert!(gone.await && node.output().contains("had to make room"), "{}", node.output());
+    let gone = until(DEADLINE, async || {
+        let none = operator.continuous_code().await.is_ok_and(|code| code.is_empty());
+        none && node.output().contains("had to make room")
+    });
+    assert!(gone.await, "{}", node.output());
 }
 
 async fn price(node: &TestNode) {

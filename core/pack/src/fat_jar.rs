@@ -165,6 +165,16 @@ mod tests {
     }
 
     #[test]
+    fn the_exact_bytes_are_those_of_the_whole() {
+        let (_folder, jar) = fat_jar(&BOOT);
+        let options = source::ReadOptions { opaque: true, ..Default::default() };
+        let roots = source::read_source(&jar, &options).unwrap();
+        let sizes: Vec<Option<u64>> =
+            roots.iter().map(|root| root.root.original.as_ref().map(|kept| kept.size)).collect();
+        assert_eq!(sizes, [Some(jar.metadata().unwrap().len()), None, None, None, None]);
+    }
+
+    #[test]
     fn a_web_archive_is_its_class_path() {
         let (folder, jar) = fat_jar(&[
             ("index.html", "page"),

@@ -291,7 +291,8 @@ public class Rows {
     }
 
     public static String bundle() {
-        return ResourceBundle.getBundle(Texts.class.getName(), Locale.ROOT, Rows.class.getClassLoader()).getString("key");
+        ClassLoader own = Rows.class.getClassLoader();
+        return ResourceBundle.getBundle(Texts.class.getName(), Locale.ROOT, own).getString("key");
     }
 
     @Retention(RetentionPolicy.RUNTIME)

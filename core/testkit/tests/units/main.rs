@@ -9,6 +9,7 @@ mod large_files;
 mod many_units;
 mod node_crash;
 mod opaque;
+mod policies;
 mod sources_on_node;
 mod transfer;
 mod unloading;

@@ -13,10 +13,10 @@ const MAVEN: &str = "META-INF/maven/";
 /// Warnings about roots with their names, in order; empty for most units.
 ///
 /// ```
-/// use haulier_model::{Digest, Entry, Root, RootKind};
+/// use haulier_model::{Digest, Entry, EntryPath, Root, RootKind};
 /// use haulier_pack::warnings;
 ///
-/// let entry = |path: &str| Entry { path: path.parse().unwrap(), digest: Digest::of(b""), size: 0, executable: false };
+/// let entry = |path: &str| Entry { path: EntryPath::new(path).unwrap(), digest: Digest::of(b""), size: 0, executable: false };
 /// let root = Root { kind: RootKind::Jvm, original: None, entries: vec![entry("java/util/List.class")] };
 /// assert!(warnings(&["shaded.jar"], &[root])[0].contains("java/util/List.class"));
 /// ```
@@ -123,13 +123,13 @@ fn and_more(count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use haulier_model::Entry;
+    use haulier_model::{Entry, EntryPath};
 
     use super::*;
 
     fn root(kind: RootKind, files: &[(&str, &str)]) -> Root {
         let entry = |(path, bytes): &(&str, &str)| Entry {
-            path: path.parse().unwrap(),
+            path: EntryPath::new(path).unwrap(),
             digest: Digest::of(bytes.as_bytes()),
             size: bytes.len() as u64,
             executable: false,

@@ -49,7 +49,8 @@ impl Route {
             .keep_alive_timeout(Duration::from_secs(5))
             .keep_alive_while_idle(true)
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(2 * WINDOW);
+            .initial_connection_window_size(2 * WINDOW)
+            .max_frame_size(haulier_protocol::FRAME_SIZE);
         if let Some(pem) = &options.ca_certificate {
             endpoint = endpoint.tls_config(tls::client(pem)?).map_err(|error| {
                 Error::new(ErrorKind::InvalidArgument, "read the CA file", deepest(&error))

@@ -300,7 +300,8 @@ fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .initial_stream_window_size(4 * 1024 * 1024)
-        .initial_connection_window_size(16 * 1024 * 1024);
+        .initial_connection_window_size(16 * 1024 * 1024)
+        .max_frame_size(haulier_protocol::FRAME_SIZE);
     if let Some(material) = &options.tls {
         server = server.tls_config(tls::server(&material.certificate, &material.key)).map_err(|error| {
             Error::new(

@@ -7,6 +7,9 @@ pub mod status;
 pub mod tls;
 pub mod values;
 
+/// The largest HTTP/2 frame that both sides take: a chunk of code or of a payload fits into one.
+pub const FRAME_SIZE: u32 = 512 << 10;
+
 /// Encodes and decodes the messages of [`v1`].
 pub use prost::Message;
 

@@ -59,7 +59,8 @@ impl Dialer {
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(4 * WINDOW);
+            .initial_connection_window_size(4 * WINDOW)
+            .max_frame_size(haulier_protocol::FRAME_SIZE);
         match &self.ca {
             Some(pem) => endpoint.tls_config(tls::client(pem)?).map_err(bad),
             None => Ok(endpoint),

@@ -126,7 +126,7 @@ class Deployments:
 
     def list_deployments(self, name: str | None = None) -> list[Unit]:
         """Return the deployed units, or those of one name."""
-        return [Unit(*unit) for unit in self._units.list(name or "")]
+        return [*map(Unit._make, self._units.list(name or ""))]
 
     def inspect(self, reference: str | Unit) -> UnitDetails:
         """Return one unit with its files, and where they came from. ``haulier.NotFound`` for what is not there."""

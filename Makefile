@@ -152,7 +152,7 @@ bench: build  ## Prints latency, throughput, cold code and idle figures of this 
 soak: build  ## Repeats the tests of crashes, broken connections and lost nodes for longer.
 	$(call say,The soak)
 	HAULIER_SOAK=1 cargo test --locked --workspace --test restart --test resume --test code_identity \
-	    --test cluster --test units --test crash --test hostile
+	    --test cluster --test units --test modes --test crash --test hostile
 
 clean:  ## Removes what was built and installed.
 	rm -rf $(CARGO_TARGET_DIR) $(VENV)

@@ -252,8 +252,9 @@ fn resident(process_id: u32) -> u64 {
 #[tokio::test]
 async fn units_that_come_and_go_leave_nothing() {
     const BATCH: u64 = 25;
-    const GROWTH_KIB: u64 = 20 * 1024;
-    let batches = if std::env::var_os("HAULIER_SOAK").is_some() { 40 } else { 4 };
+    // In 200 cycles; in many more the JVM's heap takes a step or two, which it does not give back.
+    let is_soak = std::env::var_os("HAULIER_SOAK").is_some();
+    let (batches, growth_kib) = if is_soak { (40, 96 * 1024) } else { (4, 20 * 1024) };
     let parts =
         (0..20).map(|n| (format!("Part{n}.java"), format!("package acme; class Part{n} {{ static int n = {n}; }}")));
     let sum: Vec<String> = (0..20).map(|n| format!("Part{n}.n")).collect();
@@ -290,8 +291,8 @@ async fn units_that_come_and_go_leave_nothing() {
         } else if let Some((classes, worker, node)) = first {
             // Less than the classes of two cycles: the JDK loads some of its own now and then.
             assert!(now.0 < classes + 40, "{classes} classes have become {}", now.0);
-            assert!(now.1 < worker + GROWTH_KIB, "the worker has grown from {worker} KiB to {}", now.1);
-            assert!(now.2 < node + GROWTH_KIB, "the node has grown from {node} KiB to {}", now.2);
+            assert!(now.1 < worker + growth_kib, "the worker has grown from {worker} KiB to {}", now.1);
+            assert!(now.2 < node + growth_kib, "the node has grown from {node} KiB to {}", now.2);
         }
     }
 }

@@ -144,6 +144,7 @@ def many(cluster, work, count):
 
 def main():
     """Run all of it against the node at HAULIER_ADDRESS."""
+    print(f"durability: {os.environ.get('HAULIER_DURABILITY', 'machine')} (HAULIER_DURABILITY says another)")
     proxy = CountingProxy(os.environ["HAULIER_ADDRESS"])
     with tempfile.TemporaryDirectory() as folder, haulier.connect(proxy.address) as cluster:
         work = Path(folder)

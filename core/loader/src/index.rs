@@ -179,6 +179,11 @@ impl Index {
         self.rules.decide(name, |class| self.contains(&format!("{}.class", class.replace('.', "/"))))
     }
 
+    /// Whether a root has a class or a resource of that name. Two hash look-ups.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.contains(name) || self.contains(&format!("{}.class", name.replace('.', "/")))
+    }
+
     /// Whose names are looked up.
     pub fn language(&self) -> Language {
         self.language

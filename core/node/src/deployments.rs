@@ -292,9 +292,11 @@ fn undeployed(operation: &str) -> Error {
 
 /// A unit as whoever has deployed it sees it: with warnings.
 pub(crate) fn deployed(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
-    let manifest = node.store.manifest(&record.digest);
-    let roots = manifest.and_then(|manifest| node.store.roots(&manifest)).unwrap_or_default();
-    let warnings = haulier_pack::warnings(&record.sources, &roots);
+    let warnings = tokio::task::block_in_place(|| {
+        let manifest = node.store.manifest(&record.digest);
+        let roots = manifest.and_then(|manifest| node.store.roots(&manifest)).unwrap_or_default();
+        haulier_pack::warnings(&record.sources, &roots)
+    });
     for warning in &warnings {
         tracing::warn!(unit = %record.id, "{warning}");
     }

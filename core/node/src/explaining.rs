@@ -4,7 +4,7 @@ use haulier_loader::{ExplainedPlace, Explanation, Index, IndexOptions, IndexRoot
 use haulier_model::{Error, ErrorKind, Language, LoadingPolicy, Manifest, Result, UnitReference};
 use haulier_protocol::v1;
 
-use crate::{core::NodeCore, identity::Identity};
+use crate::{core::NodeCore, identity::Identity, placing::parent_prefixes};
 
 const OPERATION: &str = "explain a name";
 /// The most characters of a name, and the most units.
@@ -30,13 +30,15 @@ pub(crate) async fn explain(
         v1::Language::Unspecified => vec![Language::Java, Language::Python],
         one => vec![Language::try_from(one)?],
     };
+    let parent_prefixes = parent_prefixes(&request.parent_prefixes)?;
     let roots = roots(node, identity, &request).await?;
-    let parent_prefixes: Vec<String> = request.parent_prefixes.iter().take(MOST_UNITS).cloned().collect();
     let explain = |language: Language| {
         let options = IndexOptions { language, policy, parent_prefixes: parent_prefixes.clone() };
         Index::new(options, roots.clone()).explain(&request.name)
     };
-    let mut explanations: Vec<Explanation> = languages.into_iter().map(explain).collect();
+    // Large units have very many names.
+    let mut explanations: Vec<Explanation> =
+        tokio::task::block_in_place(|| languages.into_iter().map(explain).collect());
     // One that has it, else one that could have it.
     let found = explanations.iter().position(|explanation| !explanation.places.is_empty());
     let possible = || explanations.iter().position(|explanation| !explanation.searched.is_empty());

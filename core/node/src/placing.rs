@@ -82,7 +82,7 @@ pub(crate) fn peer_loading_is_off(operation: &str) -> Error {
 
 /// What a submit names, in the order in which it is searched.
 async fn sources(node: &Arc<NodeCore>, session: &Arc<Session>, submit: &v1::Submit) -> Result<Sources> {
-    let parent_prefixes = parent_prefixes(submit)?;
+    let parent_prefixes = parent_prefixes(&submit.parent_prefixes)?;
     let mut class_path = ClassPath { sources: Vec::new(), policy: submit.policy().into(), parent_prefixes };
     let (mut units, mut snapshots) = (Vec::new(), Vec::new());
     for reference in &submit.units {
@@ -115,16 +115,16 @@ async fn sources(node: &Arc<NodeCore>, session: &Arc<Session>, submit: &v1::Subm
     Ok(Sources { class_path, units, snapshots })
 }
 
-/// The prefixes of a submit, each once and in order, so that equal sets are equal class paths.
-fn parent_prefixes(submit: &v1::Submit) -> Result<Vec<String>> {
+/// The prefixes that a client asks for, each once and in order, so that equal sets are equal class paths.
+pub(crate) fn parent_prefixes(asked: &[String]) -> Result<Vec<String>> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '$' | '*' | '-');
     let is_prefix = |text: &String| (1..=LONGEST_PREFIX).contains(&text.len()) && text.chars().all(plain);
-    if submit.parent_prefixes.len() > MOST_PREFIXES || !submit.parent_prefixes.iter().all(is_prefix) {
+    if asked.len() > MOST_PREFIXES || !asked.iter().all(is_prefix) {
         let message = format!("prefixes are at most {MOST_PREFIXES} names of 1 to {LONGEST_PREFIX} characters");
         return Err(Error::new(ErrorKind::InvalidArgument, "build a class path", message)
             .hint("name packages or classes: com.acme.contract"));
     }
-    let mut prefixes = submit.parent_prefixes.clone();
+    let mut prefixes = asked.to_vec();
     prefixes.sort_unstable();
     prefixes.dedup();
     Ok(prefixes)

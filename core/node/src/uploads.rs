@@ -43,6 +43,22 @@ struct Running {
     cancelled: CancellationToken,
 }
 
+/// What a broken upload left is being kept, until this is dropped.
+struct Settling(Arc<Shared>);
+
+impl Settling {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        shared.settling.send_modify(|count| *count += 1);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.0.settling.send_modify(|count| *count -= 1);
+    }
+}
+
 /// An upload that is under way; it ends when this is dropped.
 pub(crate) struct Upload {
     uploads: Uploads,
@@ -73,11 +89,10 @@ impl Uploads {
 
     /// Gives a receiver up on a thread that may block.
     pub(crate) fn give_up(&self, receiver: Receiver) {
-        let shared = self.0.clone();
-        shared.settling.send_modify(|count| *count += 1);
+        let settling = Settling::begin(&self.0);
         tokio::task::spawn_blocking(move || {
             drop(receiver);
-            shared.settling.send_modify(|count| *count -= 1);
+            drop(settling);
         });
     }
 

@@ -40,8 +40,9 @@ pub(crate) struct Pack {
     pub(crate) path: Arc<Path>,
     length: u64,
     synced: AtomicBool,
-    /// A sync has failed: the system may have dropped bytes, and says so only once.
-    lost: Arc<AtomicBool>,
+    /// Whether a sync has failed: the system may have dropped bytes, and says so only once. Held while one is under way,
+    /// so that whoever comes next knows.
+    lost: Arc<Mutex<bool>>,
     mapping: Mutex<Option<Arc<Mmap>>>,
 }
 
@@ -116,13 +117,15 @@ pub(crate) fn sync(packs: &[Arc<Pack>], folder: &Path) -> std::result::Result<()
     }
     fail_point!("sync::before", |_| Ok(()));
     for pack in &fresh {
+        let mut lost = pack.lost.lock();
         let synced = File::open(&pack.path).and_then(|file| file.sync_all());
-        pack.lost.fetch_or(synced.is_err(), Ordering::AcqRel);
+        *lost |= synced.is_err();
         synced.map_err(|error| (Some(Arc::clone(pack)), error))?;
-        if pack.lost.load(Ordering::Acquire) {
+        if *lost {
             // Another thread was told, so this one was not.
             return Err((Some(Arc::clone(pack)), io::Error::other("an earlier sync of the pack has failed")));
         }
+        drop(lost);
         fail_point!("sync::after-file");
     }
     disk::sync_folder(folder).map_err(|error| (None, error))?;

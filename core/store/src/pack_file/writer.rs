@@ -16,6 +16,7 @@ use fail::fail_point;
 use haulier_catalogue::OperationId;
 use haulier_model::Digest;
 use haulier_pack::chunks::Chunker;
+use parking_lot::Mutex;
 
 use super::{Extent, Pack, footer};
 
@@ -36,7 +37,7 @@ pub(crate) struct PackWriter {
     /// Whether a sync is under way.
     syncing: Arc<AtomicBool>,
     /// As of the pack that this becomes.
-    lost: Arc<AtomicBool>,
+    lost: Arc<Mutex<bool>>,
     sealed: bool,
 }
 
@@ -156,9 +157,10 @@ impl PackWriter {
         self.file.flush()?;
         let (file, syncing, lost) = (self.file.get_ref().try_clone()?, self.syncing.clone(), self.lost.clone());
         runtime.spawn_blocking(move || {
+            let mut lost = lost.lock();
             if let Err(error) = file.sync_data() {
                 tracing::error!(%error, "a part of an upload cannot be synced");
-                lost.store(true, Ordering::Release);
+                *lost = true;
             }
             syncing.store(false, Ordering::Release);
         });

@@ -75,6 +75,37 @@ async fn failures_say_it_in_the_same_words() {
     assert_eq!(said, Some(explained), "{error:?}");
 }
 
+/// A class that was compiled against another version of its library says which one it got, and what that hides.
+#[tokio::test]
+async fn failures_to_link_say_which_copy_was_taken() {
+    let (_node, cluster) = node().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let compile = |name: &str, source: &str| {
+        std::fs::write(folder.path().join("Lib.java"), source).expect("a source");
+        std::fs::write(
+            folder.path().join("Use.java"),
+            "package acme; public class Use { public static int of() { \
+            return new Lib().added(); } }",
+        )
+        .expect("a source");
+        let sources: &[&str] = if name == "new" { &["Lib.java", "Use.java"] } else { &["Lib.java"] };
+        let mut javac = std::process::Command::new("javac");
+        let status = javac.args(["--release", "17", "-d", name]).args(sources).current_dir(folder.path()).status();
+        assert!(status.expect("a JDK is on the PATH").success());
+        folder.path().join(name)
+    };
+    let old = compile("old", "package acme; public class Lib {}");
+    let new = compile("new", "package acme; public class Lib { public int added() { return 1; } }");
+    deploy(&cluster, "old", &old).await;
+    deploy(&cluster, "new", &new).await;
+    assert_eq!(cluster.task("new", "acme.Use#of").call::<i64>(()).await.expect("it links"), 1);
+    let error = cluster.task(["old", "new"], "acme.Use#of").call::<i64>(()).await.expect_err("no such method");
+    assert!(error.to_string().contains("NoSuchMethodError"), "{error:?}");
+    let said = error.contexts().iter().find(|(key, _)| key == "explained").map_or("", |(_, text)| text.as_str());
+    assert!(said.contains("class acme.Lib: from old:1.0.0/old"), "{said}: {error:?}");
+    assert!(said.contains("shadowed: new:1.0.0/new (acme/Lib.class, other bytes"), "{said}");
+}
+
 #[tokio::test]
 async fn the_command_prints_it() {
     let (node, cluster) = node().await;

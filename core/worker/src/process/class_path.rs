@@ -208,7 +208,8 @@ impl WorkerClassPath {
     /// class path. For failures of linking: which of several copies was taken is what one wants to know.
     pub fn explain_names_in(&self, message: &str) -> String {
         let mut explained: Vec<Explanation> = Vec::new();
-        for name in names_in(message).take(MOST_WORDS) {
+        // What is absent is not explained: the search for names like it takes its time.
+        for name in names_in(message).take(MOST_WORDS).filter(|name| self.index.has_name(name)) {
             let explanation = self.index.explain(name);
             let is_new = explained.iter().all(|known| known.name != explanation.name);
             if is_new && !explanation.places.is_empty() && explained.len() < MOST_EXPLAINED {

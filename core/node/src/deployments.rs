@@ -75,11 +75,13 @@ impl DeploymentService for Deployments {
     ) -> Result<Response<Self::ListUnitsStream>, Status> {
         self.0.identify(request.metadata())?;
         let name = request.into_inner().name;
-        let units = answered(list(&self.0, &name).await)?;
-        let (count, mut units) = (units.len().div_ceil(PAGE).max(1), units.into_iter());
-        let pages =
-            std::iter::repeat_with(move || v1::ListUnitsResponse { units: units.by_ref().take(PAGE).collect() });
-        Ok(Response::new(Box::pin(tokio_stream::iter(pages.take(count).map(Ok)))))
+        // Each page is made when it is sent: the client reads the first one meanwhile.
+        let mut units = answered(list(&self.0, &name).await)?.peekable();
+        let pages = std::iter::from_fn(move || {
+            units.peek()?;
+            Some(v1::ListUnitsResponse { units: units.by_ref().take(PAGE).collect() })
+        });
+        Ok(Response::new(Box::pin(tokio_stream::iter(pages.map(Ok)))))
     }
 
     async fn get_unit(&self, request: Request<v1::GetUnitRequest>) -> Result<Response<Self::GetUnitStream>, Status> {
@@ -208,20 +210,28 @@ fn answered<T>(result: Result<T>) -> Result<T, Status> {
 }
 
 /// The units of a name, or all if it is empty, those that are on their way to this node included.
-pub(crate) async fn list(node: &NodeCore, name: &str) -> Result<Vec<v1::Unit>> {
+pub(crate) async fn list(node: &Arc<NodeCore>, name: &str) -> Result<impl Iterator<Item = v1::Unit> + Send + use<>> {
     let name = if name.is_empty() { None } else { Some(name.parse()?) };
-    let units = node.store.list(name.as_ref()).await?;
+    let mut units = node.store.list(name.as_ref()).await?.into_iter().peekable();
     // A generation that was replaced and is still in use is no version of its own.
-    let is_replaced = |at: usize| {
-        let record = &units[at];
-        // Those of one version stand together, the newest last.
-        record.state == UnitState::Obsolete && units.get(at + 1).is_some_and(|next| next.id == record.id)
-    };
-    let peers = node.members.heard();
-    let described =
-        |record: &UnitRecord| v1::Unit { holders: node.holders_among(&peers, &record.digest), ..described(record) };
-    let shown = (0..units.len()).filter(|at| !is_replaced(*at)).map(|at| described(&units[at]));
-    Ok(node.uploads.list(name.as_ref()).into_iter().chain(shown).collect())
+    let shown = std::iter::from_fn(move || {
+        loop {
+            let record = units.next()?;
+            // Those of one version stand together, the newest last.
+            let is_replaced =
+                record.state == UnitState::Obsolete && units.peek().is_some_and(|next| next.id == record.id);
+            if !is_replaced {
+                return Some(record);
+            }
+        }
+    });
+    let (node, peers) = (node.clone(), node.members.heard());
+    let uploading = node.uploads.list(name.as_ref());
+    let shown = shown.map(move |record| {
+        let holders = node.holders_among(&peers, &record.digest);
+        v1::Unit { holders, ..described(record) }
+    });
+    Ok(uploading.into_iter().chain(shown))
 }
 
 async fn deploy(
@@ -306,11 +316,11 @@ pub(crate) fn deployed(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
 /// A unit as clients see it.
 pub(crate) fn unit(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
     let holders = node.holders_among(&node.members.heard(), &record.digest);
-    v1::Unit { holders, ..described(record) }
+    v1::Unit { holders, ..described(record.clone()) }
 }
 
 /// What the record of a unit says, without its holders.
-fn described(record: &UnitRecord) -> v1::Unit {
+fn described(record: UnitRecord) -> v1::Unit {
     v1::Unit {
         name: record.id.name.to_string(),
         version: record.id.version.to_string(),
@@ -326,10 +336,10 @@ fn described(record: &UnitRecord) -> v1::Unit {
         entries: record.entries as u32,
         generation: record.generation,
         deployed_at_ms: record.deployed_at_ms,
-        deployed_by: record.deployed_by.clone(),
-        sources: record.sources.clone(),
+        deployed_by: record.deployed_by,
+        sources: record.sources,
         holders: Vec::new(),
-        aliases: record.aliases.clone(),
+        aliases: record.aliases,
         warnings: Vec::new(),
     }
 }

@@ -91,7 +91,7 @@ fn outcome(env: &Env<'_>, answer: &JByteArray<'_>) -> Outcome<TaskOutcome> {
     let payload = unsigned(payload);
     Ok(match status[0] {
         0 => TaskOutcome::Failed(haulier_protocol::errors::decode(&payload)),
-        codec => TaskOutcome::Completed { codec: convert::codec(i32::from(codec))?, payload },
+        codec => TaskOutcome::Completed { codec: convert::codec(i32::from(codec))?, payload: payload.into() },
     })
 }
 

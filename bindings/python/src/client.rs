@@ -219,7 +219,8 @@ pub(crate) fn wait<T: Send>(py: Python<'_>, future: impl Future<Output = Result<
     }
 }
 
-fn shared(payload: &Bound<'_, PyBytes>) -> Bytes {
+/// The bytes of Python without a copy, unless a copy costs less than to let go of them.
+pub(crate) fn shared(payload: &Bound<'_, PyBytes>) -> Bytes {
     if payload.as_bytes().len() <= COPY_LIMIT {
         Bytes::copy_from_slice(payload.as_bytes())
     } else {

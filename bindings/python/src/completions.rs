@@ -14,13 +14,17 @@ use std::{
 };
 
 use haulier::{NodeOutcome, Output, Result};
+use haulier_model::Codec;
 use pyo3::{
     intern,
     prelude::*,
     types::{PyBytes, PyList, PyTuple},
 };
 
-use crate::errors;
+use crate::{
+    buffers::{self, Payload},
+    errors,
+};
 
 /// The codec of an error and of a list of outcomes, besides those of the protocol.
 const FAILED: i32 = -1;
@@ -255,7 +259,13 @@ fn convert(py: Python<'_>, result: Result<Vec<NodeOutcome>>, broadcast: bool) ->
 
 fn output(py: Python<'_>, result: Result<Output>) -> PyResult<(i32, Bound<'_, PyAny>)> {
     match result {
-        Ok(Output { codec, payload }) => Ok((errors::codec_number(codec), PyBytes::new(py, &payload).into_any())),
+        Ok(Output { codec, payload }) => {
+            let number = errors::codec_number(codec);
+            if codec == Codec::Pickle && buffers::are_joined(&payload) {
+                return Ok((number, Bound::new(py, Payload::owned(payload))?.into_any()));
+            }
+            Ok((number, PyBytes::new(py, &payload).into_any()))
+        }
         Err(error) => failed(py, &error),
     }
 }

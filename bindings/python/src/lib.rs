@@ -3,6 +3,7 @@
 //! One library serves both ends: `haulier._native` in clients, `haulier_worker._native` in workers. It makes no decision
 //! that the core could make, and it keeps nothing global but what a signal handler reads.
 
+mod buffers;
 mod client;
 mod completions;
 mod deployment;
@@ -16,6 +17,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<buffers::Payload>()?;
     module.add_class::<client::Cluster>()?;
     module.add_class::<client::Scope>()?;
     module.add_class::<client::Template>()?;
@@ -27,6 +29,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<worker::ForkRequest>()?;
     module.add_class::<worker::Worker>()?;
     module.add_class::<worker::Zygote>()?;
+    module.add_function(wrap_pyfunction!(buffers::join_buffers, module)?)?;
     module.add_function(wrap_pyfunction!(completions::finish, module)?)?;
     module.add_function(wrap_pyfunction!(values::encode_arguments, module)?)?;
     module.add_function(wrap_pyfunction!(values::decode_arguments, module)?)?;

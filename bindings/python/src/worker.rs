@@ -18,7 +18,10 @@ use pyo3::{
     types::{PyBytes, PyList, PyTuple},
 };
 
-use crate::errors;
+use crate::{
+    buffers::{self, Payload},
+    client, errors,
+};
 
 /// The task that runs in this process, 0: none. A task number of a node is never 0.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
@@ -212,7 +215,7 @@ impl Runner {
     fn call(&mut self, py: Python<'_>, task: &Task) -> PyResult<Outcome> {
         let frame = &task.frame;
         let digest = self.digest(py, &frame.class_path);
-        let payload = PyBytes::new(py, task.payload());
+        let payload = arguments(py, task)?;
         let answer = self.run.bind(py).call1((
             digest,
             &frame.entry_point,
@@ -222,7 +225,7 @@ impl Runner {
         ))?;
         if let Ok((codec, payload)) = answer.extract::<(i32, Bound<'_, PyBytes>)>() {
             let codec = errors::codec_of(codec)?;
-            return Ok(Ok(TaskOutcome::Completed { codec, payload: payload.as_bytes().to_vec() }));
+            return Ok(Ok(TaskOutcome::Completed { codec, payload: client::shared(&payload) }));
         }
         let travels = frame.entry_point.is_empty() || frame.entry_point.starts_with("haulier_worker.");
         let operation = if travels { "run a Python callable".to_owned() } else { format!("run {}", frame.entry_point) };
@@ -239,6 +242,20 @@ impl Runner {
             }
         }
     }
+}
+
+/// The arguments of a task: bytes, or memory of the task's own if there are buffers in them.
+fn arguments<'py>(py: Python<'py>, task: &Task) -> PyResult<Bound<'py, PyAny>> {
+    let payload = task.payload();
+    let is_pickle = Codec::try_from(task.frame.codec()).is_ok_and(|codec| codec == Codec::Pickle);
+    if !is_pickle || !buffers::are_joined(payload) {
+        return Ok(PyBytes::new(py, payload).into_any());
+    }
+    let own = match task.map_private()? {
+        Some(mapping) => Payload::mapped(mapping),
+        None => Payload::owned(Bytes::copy_from_slice(payload)),
+    };
+    Ok(Bound::new(py, own)?.into_any())
 }
 
 /// A cancel that came between two steps of the worker itself, or a defect.

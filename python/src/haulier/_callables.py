@@ -19,6 +19,8 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from haulier import _native
+
 PICKLE_PROTOCOL = 5
 
 NO_ARGUMENTS = pickle.dumps(((), {}), PICKLE_PROTOCOL)
@@ -45,13 +47,50 @@ def entry_point(function: Callable[..., Any]) -> tuple[str, str] | None:
     return (module, name) if found is function else None
 
 
+class Buffers(list[memoryview]):
+    """The buffers of a pickle that travel behind it, out of band (PEP 574), so that nobody copies them twice."""
+
+    __slots__ = ()
+
+    def __call__(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a large buffer; a small one stays in the pickle."""
+        view = buffer.raw()
+        if view.nbytes < _SMALL_BUFFER:
+            return True
+        self.append(view)
+        return False
+
+    def join(self, payload: bytes) -> bytes:
+        """Return one payload of the pickle and these buffers."""
+        return _native.join_buffers(payload, self) if self else payload
+
+
+# A buffer in the pickle is copied three times more, which is not worth a change of form below this size, in bytes.
+_SMALL_BUFFER = 32 * 1024
+
+
 def dumps(value: object) -> tuple[bytes, bool, frozenset[str]]:
-    """Pickle a value: the bytes, whether they hold code by value, and the modules that such code refers to."""
+    """Pickle a value: the bytes, whether they hold code by value, and the modules that such code refers to.
+
+    Large buffers, of arrays for example, are not in the pickle but behind it.
+    """
+    buffers = Buffers()
+    try:
+        payload = pickle.dumps(value, PICKLE_PROTOCOL, buffer_callback=buffers)
+    except Exception:
+        return _dumps_by_value(value, Buffers())
+    if b"__main__" in payload:
+        return _dumps_by_value(value, Buffers())
+    return buffers.join(payload), False, frozenset()
+
+
+def dumps_plain(value: object) -> tuple[bytes, bool, frozenset[str]]:
+    """Do the same, with everything in the pickle, so that it can be a part of another one."""
     try:
         payload = pickle.dumps(value, PICKLE_PROTOCOL)
     except Exception:
-        return _dumps_by_value(value)
-    return _dumps_by_value(value) if b"__main__" in payload else (payload, False, frozenset())
+        return _dumps_by_value(value, None)
+    return _dumps_by_value(value, None) if b"__main__" in payload else (payload, False, frozenset())
 
 
 def dumps_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, bool]:
@@ -75,7 +114,7 @@ class Constant:
         self._code = function.__code__
         self._defaults = function.__defaults__
         self._references = tuple(references.items())
-        self.payload, _, self.modules = _dumps_by_value(function)
+        self.payload, _, self.modules = _dumps_by_value(function, None)
         self.alone = pickle.dumps(((self.payload,), {}), PICKLE_PROTOCOL)
         """The arguments of a call without further arguments."""
 
@@ -164,18 +203,19 @@ class Pickled:
         return pickle.loads, (self.payload,)
 
 
-def _dumps_by_value(value: object) -> tuple[bytes, bool, frozenset[str]]:
+def _dumps_by_value(value: object, buffers: Buffers | None) -> tuple[bytes, bool, frozenset[str]]:
     with io.BytesIO() as file:
-        pickler = _Pickler(file, PICKLE_PROTOCOL)
+        pickler = _Pickler(file, PICKLE_PROTOCOL, buffers)
         pickler.dump(value)
-        return file.getvalue(), True, frozenset(pickler.modules)
+        payload = file.getvalue()
+    return buffers.join(payload) if buffers else payload, True, frozenset(pickler.modules)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Pickles code by value, and notes which modules it refers to."""
 
-    def __init__(self, file: io.BytesIO, protocol: int) -> None:
-        super().__init__(file, protocol=protocol)
+    def __init__(self, file: io.BytesIO, protocol: int, buffers: Buffers | None) -> None:
+        super().__init__(file, protocol=protocol, buffer_callback=buffers)
         self.modules: set[str] = set()
 
     def reducer_override(self, obj: Any) -> Any:

@@ -93,7 +93,7 @@ class CallMaker:
         found = _callables.entry_point(fn)
         if not chunked and (found is not None or _callables.constant(fn) is not None):
             return lambda args: self.call(fn, args, {}, options)
-        blob, fn_by_value, modules = _callables.dumps(fn)
+        blob, fn_by_value, modules = _callables.dumps_plain(fn)
         pickled = _callables.Pickled(blob)
         if found is not None:
             modules = frozenset((found[0],))

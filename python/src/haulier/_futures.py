@@ -257,7 +257,10 @@ def take(batch: list[tuple[tuple[TaskFuture, Dispatcher], int, Any]]) -> None:
 def _decode(codec: int, payload: Any) -> tuple[Any, BaseException | None]:
     try:
         if codec == PICKLE:
-            return pickle.loads(payload), None
+            if type(payload) is bytes:
+                return pickle.loads(payload), None
+            data, buffers = payload.split()
+            return pickle.loads(data, buffers=buffers), None
         if codec == VALUES:
             return _native.decode_value(payload), None
         if codec == _FAILED:

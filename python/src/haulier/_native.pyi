@@ -30,6 +30,16 @@ class Completions:
         """End the thread and wait for it."""
 
 @final
+class Payload:
+    """A pickle with buffers behind it, in memory of its own."""
+
+    def split(self) -> tuple[bytes, list[memoryview]]:
+        """Return the pickle, and views of its buffers that can be written to."""
+
+def join_buffers(pickle: bytes, buffers: Sequence[memoryview], /) -> bytes:
+    """Return one payload of a pickle and its buffers."""
+
+@final
 class Scope:
     """The code of this interpreter, as nodes may load it."""
 

@@ -29,11 +29,12 @@ class Runner:
 
     def run(self, digest, entry_point, codec, payload, result_codecs):
         """Run a task: (codec, bytes) of its result, or a ``Failure``."""
+        payload, buffers = pickles.split(payload)
         by_value = codec == _PICKLE and pickles.has_code(payload)
         try:
             if digest != self._digest:
                 self._enter(digest)
-            function, args, kwargs = self._call(entry_point, codec, payload)
+            function, args, kwargs = self._call(entry_point, codec, payload, buffers)
             try:
                 result = function(*args, **kwargs)
                 if inspect.iscoroutine(result):
@@ -64,15 +65,15 @@ class Runner:
         class_path.install(self._class_path)
         self._digest = digest
 
-    def _call(self, entry_point, codec, payload):
+    def _call(self, entry_point, codec, payload, buffers):
         """Return what to call with what."""
         try:
             if not entry_point:
-                return pickle.loads(payload)
+                return pickle.loads(payload, buffers=buffers)
             function = self._resolve(entry_point)
             if codec == _VALUES:
                 return function, _native.decode_arguments(payload), {}
-            return function, *pickle.loads(payload)
+            return function, *pickle.loads(payload, buffers=buffers)
         except (WorkerError, TaskCanceled):
             raise
         except ModuleNotFoundError as error:
@@ -180,7 +181,9 @@ def _shown(entry_point):
 
 
 def _dumps(result, by_value):
-    payload = pickles.dumps(result, by_value)
-    if type(result) not in _PLAIN and len(payload) <= _VERIFY_LIMIT:
-        pickle.loads(payload)
-    return payload
+    buffers = []
+    payload = pickles.dumps(result, by_value, buffers)
+    size = len(payload) + sum(buffer.nbytes for buffer in buffers)
+    if type(result) not in _PLAIN and size <= _VERIFY_LIMIT:
+        pickle.loads(payload, buffers=buffers)
+    return _native.join_buffers(payload, buffers) if buffers else payload

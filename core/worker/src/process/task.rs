@@ -5,9 +5,10 @@ use std::{
     io,
 };
 
+use bytes::Bytes;
 use haulier_model::{Codec, Error, ErrorKind, Result};
 use haulier_protocol::{Message as _, v1};
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use crate::frame;
 
@@ -16,6 +17,7 @@ pub struct Task {
     /// What the node sent; `payload` is empty where the payload is a file.
     pub frame: v1::TaskFrame,
     mapped: Option<Mmap>,
+    file: Option<File>,
 }
 
 /// How a task ended.
@@ -26,7 +28,7 @@ pub enum TaskOutcome {
         /// What the bytes are.
         codec: Codec,
         /// The result; a large one is handed over in a file.
-        payload: Vec<u8>,
+        payload: Bytes,
     },
     /// With an error: usually `TaskFailed` or `CodeNotFound`.
     Failed(Error),
@@ -38,31 +40,44 @@ impl Task {
         self.mapped.as_deref().unwrap_or(&self.frame.payload)
     }
 
+    /// Maps arguments that are in a file once more, as memory of the caller's own: what is written there is copied page
+    /// by page, and nobody else sees it. `None`: they are in the frame.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn map_private(&self) -> io::Result<Option<MmapRaw>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        // SAFETY: as in `map`; the pages that are written to are no longer those of the file.
+        let mapped = unsafe { MmapOptions::new().map_copy(file) }?;
+        Ok(Some(mapped.into()))
+    }
+
     pub(super) fn new(frame: v1::TaskFrame) -> Self {
-        Self { frame, mapped: None }
+        Self { frame, mapped: None, file: None }
     }
 
     /// Maps the payload if it is in a file.
     pub(super) fn open(&mut self) -> Result<()> {
         let path = &self.frame.payload_path;
         if !path.is_empty() {
-            let mapped = map(path, self.frame.payload_size)
+            let (mapped, file) = map(path, self.frame.payload_size)
                 .map_err(|error| Error::internal("read the arguments", error.to_string()).context("path", path))?;
-            self.mapped = Some(mapped);
+            (self.mapped, self.file) = (Some(mapped), Some(file));
         }
         Ok(())
     }
 }
 
 /// A file that is shorter than it was said to be would kill the process when it is read.
-fn map(path: &str, size: u64) -> io::Result<Mmap> {
+fn map(path: &str, size: u64) -> io::Result<(Mmap, File)> {
     let file = File::open(path)?;
     let found = file.metadata()?.len();
     if found != size {
         return Err(io::Error::other(format!("{found} bytes instead of {size}")));
     }
     // SAFETY: the node wrote the file for this task, whole, and only unlinks it.
-    unsafe { Mmap::map(&file) }
+    let mapped = unsafe { Mmap::map(&file) }?;
+    Ok((mapped, file))
 }
 
 /// What the node is told. Large results go into the file that the task's frame names.
@@ -78,7 +93,7 @@ pub(super) fn result_frame(task: &v1::TaskFrame, outcome: TaskOutcome) -> v1::Re
     }
 }
 
-fn completed(task: &v1::TaskFrame, codec: Codec, payload: Vec<u8>) -> Result<v1::ResultFrame> {
+fn completed(task: &v1::TaskFrame, codec: Codec, payload: Bytes) -> Result<v1::ResultFrame> {
     let codec = v1::Codec::from(codec).into();
     let size = payload.len() as u64;
     let mut frame = v1::ResultFrame { task_id: task.task_id, codec, payload_size: size, ..v1::ResultFrame::default() };
@@ -91,7 +106,7 @@ fn completed(task: &v1::TaskFrame, codec: Codec, payload: Vec<u8>) -> Result<v1:
         })?;
         frame.in_file = true;
     } else {
-        frame.payload = payload.into();
+        frame.payload = payload;
     }
     Ok(frame)
 }
@@ -129,7 +144,8 @@ mod tests {
     fn large_results_go_into_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let task = frame(directory.path());
-        let result = |size| result_frame(&task, TaskOutcome::Completed { codec: Codec::Java, payload: vec![1; size] });
+        let result =
+            |size| result_frame(&task, TaskOutcome::Completed { codec: Codec::Java, payload: vec![1; size].into() });
         let small = result(4);
         assert_eq!((small.in_file, small.payload.len(), small.payload_size), (false, 4, 4));
         assert!(!directory.path().join("result").exists());
@@ -141,7 +157,7 @@ mod tests {
     #[test]
     fn a_result_that_cannot_be_written_is_an_error() {
         let task = frame(std::path::Path::new("/nonexistent"));
-        let result = result_frame(&task, TaskOutcome::Completed { codec: Codec::Java, payload: vec![1; 5] });
+        let result = result_frame(&task, TaskOutcome::Completed { codec: Codec::Java, payload: vec![1; 5].into() });
         let error = Error::from(result.error.unwrap());
         assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
         assert!(error.to_string().contains("/nonexistent/result"), "{error}");

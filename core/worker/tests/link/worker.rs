@@ -128,7 +128,7 @@ struct Runner {
 impl TaskRunner for Runner {
     fn run(&mut self, slot: u16, task: &Task) -> TaskOutcome {
         match self.act(slot, task) {
-            Ok(payload) => TaskOutcome::Completed { codec: Codec::Values, payload },
+            Ok(payload) => TaskOutcome::Completed { codec: Codec::Values, payload: payload.into() },
             Err(error) => TaskOutcome::Failed(error),
         }
     }

@@ -1,4 +1,4 @@
-//! Garbage collection: packs whose content nobody names are removed.
+//! Garbage collection: packs whose content nobody names are removed, and those of which little is named are emptied.
 
 use std::{
     collections::HashSet,
@@ -34,19 +34,24 @@ pub struct CollectionRules {
 impl Store {
     /// Removes packs none of whose content is named by a unit in any state, by a lease, or by `live` (sessions and
     /// tasks of the caller, asked after the units have been read). Content that arrives or is leased meanwhile stays.
+    /// Of a pack that is mostly dead, what units name moves into another one before.
     ///
-    /// Errors: those of the catalogue and of the disk; what was removed until then is gone.
+    /// One collection at a time; a second one waits. Errors: those of the catalogue and of the disk; what was removed
+    /// until then is gone.
     pub async fn collect(
         &self,
         rules: CollectionRules,
-        live: impl FnOnce(&Self) -> HashSet<Digest> + Send + 'static,
+        live: impl Fn(&Self) -> HashSet<Digest> + Send + 'static,
     ) -> Result<Collected> {
+        // The second would remove what the first has moved, with what it knew of users before.
+        let _alone = self.inner.collecting.lock().await;
         let period = self.inner.leases.begin_collection();
         let heads = self.heads().await?;
         let store = self.clone();
         blocking("collect garbage", move || {
             let _period = period;
-            let mut named = live(&store);
+            let in_use = live(&store);
+            let mut named = in_use.clone();
             for generation in heads.iter().flat_map(|(_, head)| &head.versions) {
                 named.insert(generation.digest);
                 if let Sources::Stored { stored } = &generation.sources {
@@ -55,7 +60,17 @@ impl Store {
                 named.extend(generation.origins);
                 named.extend(store.known_of_unit(&generation.digest));
             }
-            store.sweep(&rules, &named)
+            let mut collected = store.sweep(&rules, &named, &in_use)?;
+            if !rules.dry_run && store.compact(&named, &in_use)? > 0 {
+                // Whoever found something in the old packs is in use by now.
+                let in_use = live(&store);
+                named.extend(&in_use);
+                let freed = store.sweep(&rules, &named, &in_use)?;
+                collected.packs += freed.packs;
+                collected.bytes += freed.bytes;
+                collected.held_bytes = freed.held_bytes;
+            }
+            Ok(collected)
         })
         .await
     }
@@ -65,10 +80,12 @@ impl Store {
         self.known_of(manifest)
     }
 
-    fn sweep(&self, rules: &CollectionRules, named: &HashSet<Digest>) -> Result<Collected> {
+    fn sweep(&self, rules: &CollectionRules, named: &HashSet<Digest>, in_use: &HashSet<Digest>) -> Result<Collected> {
         let Self { inner } = self;
         let keep = |digest: &Digest| named.contains(digest) || inner.leases.holds(digest);
         let (mut unused, held_bytes) = inner.index.packs_without(keep);
+        let busy = |digest: &Digest| in_use.contains(digest) || inner.leases.holds(digest);
+        unused.retain(|(pack, _)| !inner.index.is_left_in_use(pack, busy));
         let now = SystemTime::now();
         unused.retain(|(pack, _)| rules.younger_stay.is_zero() || is_older(pack, now, rules.younger_stay));
         let mut collected = Collected { held_bytes, ..Collected::default() };

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     fmt,
     fs::File,
-    ops::Deref,
+    ops::{Deref, Range},
     os::unix::fs::FileExt as _,
     path::Path,
     sync::Arc,
@@ -79,6 +79,8 @@ struct State {
     spares: HashMap<Digest, Vec<Slot>>,
     /// What packs have taken over.
     taken_over: HashMap<Arc<Path>, Vec<Digest>>,
+    /// What packs had when it moved to others. Who had found it there before may still read it.
+    left: HashMap<Arc<Path>, Vec<Digest>>,
     /// Units found whole since the last loss.
     whole: HashSet<Digest>,
     /// How often content was forgotten.
@@ -90,6 +92,19 @@ struct State {
 struct Dead {
     digests: Vec<Digest>,
     bytes: u64,
+}
+
+/// A pack of which little lives.
+pub(crate) struct Sparse {
+    pub(crate) pack: Arc<Pack>,
+    /// What lives, and where it is.
+    pub(crate) living: Vec<(Digest, Range<usize>)>,
+}
+
+impl Sparse {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.living.iter().map(|(_, range)| range.len() as u64).sum()
+    }
 }
 
 /// A pack, and those of its contents that are found in it.
@@ -177,6 +192,56 @@ impl Index {
         (contents.collect(), held)
     }
 
+    /// The packs of at least `least_size` bytes of which something is `live`, but not more than one part of
+    /// `living_part`, the emptiest first.
+    pub(crate) fn sparse_packs(
+        &self,
+        live: impl Fn(&Digest) -> bool,
+        living_part: u64,
+        least_size: u64,
+    ) -> Vec<Sparse> {
+        let state = self.0.read();
+        let mut found: HashMap<&Arc<Path>, Sparse> = HashMap::new();
+        for (digest, slot) in state.slots.iter().filter(|(digest, slot)| slot.pack.size() >= least_size && live(digest))
+        {
+            let sparse =
+                found.entry(&slot.pack.path).or_insert_with(|| Sparse { pack: slot.pack.clone(), living: Vec::new() });
+            let begin = slot.offset as usize;
+            sparse.living.push((*digest, begin..begin + slot.size as usize));
+        }
+        let mut sparse: Vec<Sparse> =
+            found.into_values().filter(|sparse| sparse.bytes() * living_part <= sparse.pack.size()).collect();
+        for Sparse { living, .. } in &mut sparse {
+            living.sort_by_key(|(_, range)| range.start);
+        }
+        sparse.sort_by_key(Sparse::bytes);
+        sparse
+    }
+
+    /// Takes what lives in a pack from other packs that have it, too. `false`: one of them does not.
+    pub(crate) fn leave(&self, sparse: &Sparse) -> bool {
+        let mut state = self.0.write();
+        let is_here = |slot: &Slot| Arc::ptr_eq(&slot.pack, &sparse.pack);
+        let mut left = Vec::new();
+        for (digest, _) in &sparse.living {
+            let State { slots, spares, .. } = &mut *state;
+            let Some(slot) = slots.get_mut(digest).filter(|slot| is_here(slot)) else { continue };
+            let Some(spare) = spares.get_mut(digest).and_then(|spares| spares.iter_mut().find(|spare| !is_here(spare)))
+            else {
+                return false;
+            };
+            std::mem::swap(slot, spare);
+            left.push(*digest);
+        }
+        state.left.entry(sparse.pack.path.clone()).or_default().extend(left);
+        true
+    }
+
+    /// What was found in a pack before it moved.
+    pub(crate) fn left_in(&self, pack: &Pack) -> Vec<Digest> {
+        self.0.read().left.get(&pack.path).cloned().unwrap_or_default()
+    }
+
     /// Forgets those of `packs` that `keep` has no digest of, and returns them. No content becomes known or is looked
     /// up meanwhile, so whoever takes a lease first is seen by `keep`, and whoever takes it later misses the content.
     pub(crate) fn forget(&self, packs: Vec<PackContents>, keep: impl Fn(&Digest) -> bool) -> Vec<Arc<Pack>> {
@@ -188,6 +253,7 @@ impl Index {
                 continue;
             }
             state.taken_over.remove(&pack.path);
+            state.left.remove(&pack.path);
             for digest in digests {
                 if state.slots.get(&digest).is_some_and(|slot| Arc::ptr_eq(&slot.pack, &pack)) {
                     state.slots.remove(&digest);

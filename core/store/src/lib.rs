@@ -39,6 +39,7 @@
 mod assembly;
 mod chunking;
 mod collection;
+mod compaction;
 mod disk;
 mod head;
 mod holding;

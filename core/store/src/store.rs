@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) heads: HeadCache,
     pub(crate) chunking: Chunking,
+    /// Held by the collection that runs.
+    pub(crate) collecting: tokio::sync::Mutex<()>,
     durability: Durability,
 }
 
@@ -84,6 +86,7 @@ impl Store {
             catalogue,
             heads: HeadCache::default(),
             chunking: Chunking::default(),
+            collecting: tokio::sync::Mutex::default(),
             durability,
         };
         let store = Self { inner: Arc::new(inner) };

@@ -124,6 +124,11 @@ impl Child {
         }
         self.undeploy("explicit:2.0", true).await;
         self.collect().await;
+        // What stays of the one is in a pack of the other, which is mostly dead then.
+        self.publish("roomy", Some("1.0")).await;
+        self.publish("lean", Some("1.0")).await;
+        self.undeploy("roomy", false).await;
+        self.collect().await;
         if cycle % 3 == 2 {
             self.undeploy("revisions", false).await;
         }
@@ -148,7 +153,7 @@ impl Child {
 
     async fn publish(&mut self, name: &str, version: Option<&str>) {
         self.number += 1;
-        let contents: Vec<Vec<u8>> = (0..3).map(|index| content(self.number, index)).collect();
+        let contents = contents(name, self.number);
         let root = root(&contents);
         let manifest = Manifest { roots: vec![root.digest()] };
         // A sender that leases what it relies on, and one that does not and must be told.
@@ -254,8 +259,12 @@ fn of(id: &str, name: &str) -> bool {
     id.split_once(':').is_some_and(|(found, _)| found == name)
 }
 
-fn content(number: u64, index: u64) -> Vec<u8> {
-    format!("{number}/{index} ").repeat(400).into_bytes()
+/// What a unit is made of: "lean" has what the unit before it has, which is "roomy", but for the large content.
+fn contents(name: &str, number: u64) -> Vec<Vec<u8>> {
+    let number = if name == "lean" { number - 1 } else { number };
+    let content = |index, times| format!("{number}/{index} ").repeat(times).into_bytes();
+    let large = (name == "roomy").then(|| content(3, 80_000));
+    large.into_iter().chain((0..3).map(|index| content(index, 400))).collect()
 }
 
 fn root(contents: &[Vec<u8>]) -> Root {

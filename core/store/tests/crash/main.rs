@@ -21,7 +21,7 @@ use plan::{Plan, at};
 const SIGKILL: i32 = 9;
 
 /// The points that every cycle of a child passes three times or more.
-const POINTS: [&str; 13] = [
+const POINTS: [&str; 15] = [
     "receive::record",
     "seal::before-footer",
     "seal::before-rename",
@@ -33,6 +33,8 @@ const POINTS: [&str; 13] = [
     "collect::before-forget",
     "collect::after-forget",
     "collect::after-unlink",
+    "compact::after-copy",
+    "compact::after-leave",
     "settle::before-sync",
     "settle::after-sync",
 ];

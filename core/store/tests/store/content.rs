@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use haulier_model::{Digest, ErrorKind};
 use haulier_pack::Limits;
-use haulier_store::{CollectionRules, Received, Store};
+use haulier_store::{Collected, CollectionRules, Received, Store};
 
-use crate::{Fixture, collect, deploy, pack};
+use crate::{Fixture, assert_whole, collect, deploy, pack};
 
 const CONTENTS: [&[u8]; 4] = [b"first", b"", b"a third that is longer", &[7; 100_000]];
 
@@ -148,7 +148,7 @@ async fn a_collection_takes_what_nobody_names() {
 
     drop(lease);
     assert_eq!(collect(&store).await.unwrap().packs, 2);
-    crate::assert_whole(&store, &unit);
+    assert_whole(&store, &unit);
     store.undeploy(&unit.id.clone().into(), false).await.unwrap();
     assert_eq!(collect(&store).await.unwrap().packs, 0, "OBSOLETE units keep their content");
     store.remove(&unit.id, unit.generation).await.unwrap();
@@ -156,6 +156,64 @@ async fn a_collection_takes_what_nobody_names() {
     assert_eq!(fixture.count("packs"), 0);
     drop(store);
     assert_eq!(fixture.open().await.missing([unused].into_iter()), [unused]);
+}
+
+#[tokio::test]
+async fn what_lives_in_a_dead_pack_moves() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let shared = [5; 50_000];
+    let big = deploy(&store, "big", "1.0", &[&shared, &[6; 900_000]]).await.unwrap();
+    let small = deploy(&store, "small", "1.0", &[&shared]).await.unwrap();
+    let digest = Digest::of(&shared);
+    let before = store.locate(&digest).unwrap();
+    store.undeploy(&big.id.clone().into(), false).await.unwrap();
+    store.remove(&big.id, big.generation).await.unwrap();
+
+    // Somebody reads it where it is.
+    let in_use = move |_: &Store| HashSet::from([digest]);
+    let held = store.collect(CollectionRules::default(), in_use).await.unwrap();
+    assert!(held.bytes < 1000 && held.held_bytes >= 900_000, "{held:?}");
+    let lease = store.lease([digest]);
+    assert_eq!(collect(&store).await.unwrap().bytes, 0);
+    drop(lease);
+    assert_eq!(store.locate(&digest), Some(before.clone()));
+    let told =
+        store.collect(CollectionRules { dry_run: true, ..Default::default() }, |_| HashSet::new()).await.unwrap();
+    assert_eq!((told.packs, told.held_bytes), (0, held.held_bytes));
+
+    let freed = collect(&store).await.unwrap();
+    assert!(freed.packs == 1 && freed.bytes > 900_000 && freed.held_bytes == 0, "{freed:?}");
+    assert!(!before.pack.exists());
+    assert_whole(&store, &small);
+    drop(store);
+    let store = fixture.open().await;
+    assert_whole(&store, &small);
+    assert_eq!(collect(&store).await.unwrap(), Collected::default());
+}
+
+#[tokio::test]
+async fn a_pack_that_was_left_stays_for_who_reads_it() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let shared = [7; 50_000];
+    let big = deploy(&store, "big", "1.0", &[&shared, &[8; 900_000]]).await.unwrap();
+    let small = deploy(&store, "small", "1.0", &[&shared]).await.unwrap();
+    let digest = Digest::of(&shared);
+    let before = store.locate(&digest).unwrap();
+    store.undeploy(&big.id.clone().into(), false).await.unwrap();
+    store.remove(&big.id, big.generation).await.unwrap();
+    // It is found in the old pack right before it moves: the first answer does not know, the second does.
+    let asked = std::sync::atomic::AtomicBool::default();
+    let late = move |_: &Store| match asked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        false => HashSet::new(),
+        true => HashSet::from([digest]),
+    };
+    assert!(store.collect(CollectionRules::default(), late).await.unwrap().bytes < 1000);
+    assert!(before.pack.exists() && store.locate(&digest).unwrap() != before);
+    assert!(collect(&store).await.unwrap().bytes > 900_000);
+    assert!(!before.pack.exists());
+    assert_whole(&store, &small);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

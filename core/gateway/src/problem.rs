@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use haulier_model::{Error, ErrorKind};
+use haulier_model::{Error, ErrorKind, Retry};
 use serde::Serialize;
 
 /// Seconds after which a refused client should try again.
@@ -34,7 +34,12 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self { status: status(error.kind()), error }
+        let status = match status(error.kind()) {
+            // What is too large stays so; a full disk does not.
+            StatusCode::INSUFFICIENT_STORAGE if error.retry() == Retry::Never => StatusCode::PAYLOAD_TOO_LARGE,
+            other => other,
+        };
+        Self { status, error }
     }
 }
 
@@ -97,5 +102,7 @@ mod tests {
         for (kind, expected) in ErrorKind::ALL.into_iter().zip(expected) {
             assert_eq!(status(kind).as_u16(), expected, "{kind:?}");
         }
+        let too_large = Error::new(ErrorKind::ResourceExhausted, "", "a bomb").with_retry(Retry::Never);
+        assert_eq!(Problem::from(too_large).status.as_u16(), 413);
     }
 }

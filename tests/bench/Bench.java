@@ -82,7 +82,7 @@ public final class Bench {
             }
         }
         Arrays.sort(seconds);
-        print("500 unseen classes of 5 KB, p50", seconds[seconds.length / 2], "s   (bar: 0.25)");
+        print("500 unseen classes of 5 KB, p50", seconds[seconds.length / 2], "s   (bar: 0.12)");
         double trips = (codeRoundTrips() - tripsBefore) / (double) sets.size();
         print("... round trips of code", trips, "    (bar: 2)");
     }

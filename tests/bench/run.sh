@@ -14,12 +14,17 @@ printf '%s processors, Linux %s, %s\n' "$(nproc)" "$(uname -r)" "$(java -version
 ../with_node.sh "$python" tasks.py
 ../with_node.sh "$python" units.py
 
-"$python" unseen.py "$work/sources"
+word=$("$python" unseen.py "$work/sources" "$work/changing-sources")
 jars=$java/client/target/haulier-client-0.1.0.jar:$java/api/target/haulier-api-0.1.0.jar
 mkdir "$work/classes"
 find "$work/sources" -name '*.java' >"$work/files"
-javac --release 17 -cp "$jars" -d "$work/classes" Bench.java ClusterBench.java @"$work/files"
+javac --release 17 -cp "$jars" -d "$work/classes" Bench.java ClusterBench.java NewVersions.java @"$work/files"
+find "$work/changing-sources" -name '*.java' >"$work/files"
+javac --release 17 -d "$work/changing" @"$work/files"
 ../with_node.sh java -Xshare:auto -cp "$jars:$work/classes" Bench
+../with_node.sh java -Xshare:auto -cp "$jars:$work/classes" NewVersions "$work/changing" "$word"
+mkdir "$work/loaders"
+HAULIER_NODE_ARGUMENTS="--readable $work/loaders" ../with_node.sh "$python" loaders.py "$work/loaders"
 
 export HAULIER_NODES=3
 ../with_node.sh "$python" cluster.py

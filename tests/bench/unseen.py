@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Writes Java sources that no node has seen: five sets of 500 classes of about 5 KB, different in each run."""
+"""Writes Java sources that no node has seen: sets of 500 classes of about 5 KB, different in each run.
+
+Five sets go into the first folder. One more goes into the second: every class of it has the word that is printed, of
+which other words of 16 letters make new versions without a compiler.
+"""
 
 import random
 import sys
@@ -32,15 +36,48 @@ def task(package):
     )
 
 
+WORD = """package changing;
+
+public final class Word {
+    private Word() {}
+
+    public static String word() {
+        return "%s";
+    }
+}
+"""
+
+TOLD = """package changing;
+
+public final class Told implements java.util.concurrent.Callable<String>, java.io.Serializable {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public String call() {
+        return Word.word();
+    }
+}
+"""
+
+
+def write_set(folder, package, word):
+    """Write a set and its task."""
+    folder.mkdir(parents=True)
+    (folder / "Depth.java").write_text(task(package))
+    for index in range(CLASSES):
+        (folder / f"Unseen{index}.java").write_text(source(package, index, word))
+
+
 def main():
-    """Write the sets into the folder given."""
-    word = f"{random.getrandbits(64):x}"
+    """Write the sets into the folders given, and print the word."""
+    word = f"{random.getrandbits(64):016x}"
     for number in range(SETS):
-        folder = Path(sys.argv[1]) / f"set{number}"
-        folder.mkdir(parents=True)
-        (folder / "Depth.java").write_text(task(f"set{number}"))
-        for index in range(CLASSES):
-            (folder / f"Unseen{index}.java").write_text(source(f"set{number}", index, word))
+        write_set(Path(sys.argv[1]) / f"set{number}", f"set{number}", word)
+    folder = Path(sys.argv[2]) / "changing"
+    write_set(folder, "changing", word)
+    (folder / "Word.java").write_text(WORD % word)
+    (folder / "Told.java").write_text(TOLD)
+    print(word)
 
 
 if __name__ == "__main__":

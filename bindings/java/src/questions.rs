@@ -25,6 +25,8 @@ const UNWATCH_STORAGE: i32 = 11;
 const WATCHED_STORAGES: i32 = 12;
 const EXPLAIN: i32 = 13;
 const DOWNLOAD: i32 = 14;
+const EXPLAIN_TASK: i32 = 15;
+const CONTINUOUS_CODE: i32 = 16;
 
 /// Asks the cluster.
 pub(crate) async fn ask(cluster: Cluster, question: i32, arguments: Vec<String>) -> Result<Vec<String>> {
@@ -32,11 +34,16 @@ pub(crate) async fn ask(cluster: Cluster, question: i32, arguments: Vec<String>)
     match question {
         NODES => Ok(records::nodes(&cluster.nodes().await?)),
         SESSIONS => Ok(records::sessions(&cluster.sessions().await?)),
+        CONTINUOUS_CODE => Ok(records::continuous(&cluster.continuous_code().await?)),
         COLLECT_GARBAGE => Ok(records::garbage(cluster.collect_garbage(given.parsed()?).await?)),
         EXPLAIN => {
             let (name, session) = (given.text()?, given.text()?);
             let units = given.0.collect();
             let question = Question { name, session, units, ..Question::default() };
+            Ok(records::explanation(&cluster.explain(question).await?))
+        }
+        EXPLAIN_TASK => {
+            let question = Question { name: given.text()?, task: given.text()?, ..Question::default() };
             Ok(records::explanation(&cluster.explain(question).await?))
         }
         DOWNLOAD => {

@@ -2,7 +2,10 @@
 //!
 //! A list of texts is one field with a line for each; a list of records is their number, then their fields.
 
-use haulier::{CollectedGarbage, DeployedUnit, Digest, Explanation, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
+use haulier::{
+    CollectedGarbage, ContinuousCode, DeployedUnit, Digest, Explanation, NodeInfo, SessionInfo, StorageWatch,
+    UnitDetails,
+};
 
 /// The fields of units, in the order of `DeployedUnit`.
 pub(crate) fn units(units: &[DeployedUnit]) -> Vec<String> {
@@ -81,6 +84,23 @@ pub(crate) fn sessions(sessions: &[SessionInfo]) -> Vec<String> {
         ]
     };
     sessions.iter().flat_map(fields).collect()
+}
+
+/// The fields of code that stays, in the order of `ContinuousCode`.
+pub(crate) fn continuous(codes: &[ContinuousCode]) -> Vec<String> {
+    let fields = |code: &ContinuousCode| {
+        [
+            code.reference(),
+            code.identities.join("\n"),
+            code.origins.join("\n"),
+            code.created_at_ms.to_string(),
+            code.last_used_ms.to_string(),
+            code.held_bytes.to_string(),
+            code.size.to_string(),
+            code.names.join("\n"),
+        ]
+    };
+    codes.iter().flat_map(fields).collect()
 }
 
 /// The fields of `CollectedGarbage`.

@@ -6,8 +6,8 @@ use haulier_model::{Digest, Language};
 use haulier_protocol::v1;
 use haulier_worker::{Delegation, Found, HelloInfo, WorkerClassPath, WorkerProcess};
 use jni::{
-    Env, EnvUnowned,
-    objects::{JByteArray, JClass, JIntArray, JObjectArray, JString},
+    Env, EnvUnowned, JValue, jni_sig, jni_str,
+    objects::{JByteArray, JClass, JIntArray, JObject, JObjectArray, JString},
     sys::{jint, jlong},
 };
 
@@ -56,6 +56,40 @@ extern "system" fn Java_io_haulier_worker_Native_refuse<'local>(
             capabilities: Vec::new(),
         };
         Ok(WorkerProcess::refuse(control, hello, &convert::text(env, &problem)?)?)
+    });
+}
+
+/// Opens packages of a module to one other module, as `--add-opens` cannot: that opens them to all unnamed modules, the
+/// tasks' too. The JVM checks no access for native code.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_worker_Native_openPackages<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    module: JObject<'local>,
+    packages: Texts<'local>,
+    reader: JObject<'local>,
+) {
+    native(env, &class, |env| {
+        for package in convert::texts(env, &packages)? {
+            let package = env.new_string(package)?;
+            let arguments = [JValue::Object(&package), JValue::Object(&reader)];
+            let signature = jni_sig!("(Ljava/lang/String;Ljava/lang/Module;)V");
+            env.call_method(&module, jni_str!("implAddOpens"), signature, &arguments)?;
+        }
+        Ok(())
+    });
+}
+
+/// The arenas of the C library grow with each large compilation of the JVM, and do not shrink by themselves.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_worker_Native_trimMemory<'local>(env: EnvUnowned<'local>, class: JClass<'local>) {
+    native(env, &class, |_| {
+        #[cfg(target_env = "gnu")]
+        // SAFETY: it may be called at any time, from any thread; that nothing could be given back is no failure.
+        unsafe {
+            libc::malloc_trim(0)
+        };
+        Ok(())
     });
 }
 

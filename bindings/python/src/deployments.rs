@@ -129,12 +129,18 @@ impl Deployments {
         sessions.iter().map(|session| records::session(py, session)).collect()
     }
 
+    fn continuous_code<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let staying = wait(py, self.cluster.continuous_code())?;
+        staying.iter().map(|code| records::continuous(py, code)).collect()
+    }
+
     fn explain<'py>(
         &self,
         py: Python<'py>,
         name: String,
         units: Vec<String>,
         session: String,
+        task: String,
         language: Option<&str>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let language = language.map(|language| match language {
@@ -142,7 +148,7 @@ impl Deployments {
             "python" => Ok(Language::Python),
             other => Err(PyValueError::new_err(format!("language is \"java\" or \"python\", not {other:?}"))),
         });
-        let question = Question { name, units, session, language: language.transpose()?, ..Question::default() };
+        let question = Question { name, units, session, task, language: language.transpose()?, ..Question::default() };
         records::explanation(py, &wait(py, self.cluster.explain(question))?)
     }
 

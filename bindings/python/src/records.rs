@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use haulier::{DeployedUnit, Digest, Explanation, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
+use haulier::{ContinuousCode, DeployedUnit, Digest, Explanation, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
 use pyo3::{
     IntoPyObjectExt as _,
     prelude::*,
@@ -79,6 +79,21 @@ pub(crate) fn session<'py>(py: Python<'py>, session: &SessionInfo) -> PyResult<B
         session.age.as_secs_f64(),
         session.tasks,
         PyTuple::new(py, session.snapshots.iter().map(Digest::to_string))?,
+    )
+        .into_pyobject(py)
+}
+
+/// The fields of `haulier.ContinuousCode`, in their order.
+pub(crate) fn continuous<'py>(py: Python<'py>, code: &ContinuousCode) -> PyResult<Bound<'py, PyTuple>> {
+    (
+        code.reference(),
+        PyTuple::new(py, &code.identities)?,
+        PyTuple::new(py, &code.origins)?,
+        since_epoch(code.created_at_ms),
+        since_epoch(code.last_used_ms),
+        code.held_bytes,
+        code.size,
+        PyTuple::new(py, &code.names)?,
     )
         .into_pyobject(py)
 }

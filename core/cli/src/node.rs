@@ -96,6 +96,7 @@ fn limits(arguments: &NodeArguments) -> Limits {
         continuous_ttl: arguments.continuous_ttl.unwrap_or(defaults.continuous_ttl),
         continuous_count: arguments.continuous_count.unwrap_or(defaults.continuous_count),
         continuous_bytes: arguments.continuous_bytes.unwrap_or(defaults.continuous_bytes),
+        resident: arguments.max_worker_memory,
         ..defaults
     }
 }

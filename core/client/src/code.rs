@@ -16,7 +16,7 @@ use std::{
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Result, RootKind};
-use haulier_pack::{DenyList, PackedRoots};
+use haulier_pack::{DenyList, PackedRoots, UnchangedRoots};
 use haulier_protocol::v1;
 use parking_lot::{Mutex, RwLock};
 
@@ -198,7 +198,12 @@ impl Scope {
         if let Some(watch) = &self.watch {
             watch.lock().begin();
         }
-        let snapshot = Arc::new(PackedRoots::read(self.kind, &self.roots, &session.code.deny)?);
+        let code = &session.code;
+        let snapshot = Arc::new(match self.kind {
+            // Class loaders of one program have most of their jars in common.
+            RootKind::Jvm => code.unchanged.read(&self.roots, |path| PackedRoots::read(self.kind, path, &code.deny))?,
+            RootKind::Python => PackedRoots::read(self.kind, &self.roots, &code.deny)?,
+        });
         for (root, skipped) in snapshot.roots.iter().flat_map(|root| root.skipped().iter().map(move |one| (root, one)))
         {
             tracing::debug!(root = root.name, skipped, "not part of the code of this client");
@@ -296,6 +301,7 @@ pub(crate) struct Registry {
     scopes: Arc<Mutex<Vec<Arc<Scope>>>>,
     offered: Mutex<Offered>,
     deny: DenyList,
+    unchanged: UnchangedRoots,
     last_offer: AtomicU64,
 }
 
@@ -303,7 +309,8 @@ impl Registry {
     pub(crate) fn new(denied: &[String]) -> Result<Self> {
         let mut deny = DenyList::default();
         denied.iter().try_for_each(|pattern| deny.add(pattern))?;
-        Ok(Self { scopes: Arc::default(), offered: Mutex::default(), deny, last_offer: AtomicU64::new(0) })
+        let (scopes, offered, unchanged) = (Arc::default(), Mutex::default(), UnchangedRoots::default());
+        Ok(Self { scopes, offered, deny, unchanged, last_offer: AtomicU64::new(0) })
     }
 
     /// The same scopes for a session with another node.

@@ -26,6 +26,9 @@ pub struct Question {
     pub policy: LoadingPolicy,
     /// As of [`Task::parent_first`](crate::Task::parent_first).
     pub parent_prefixes: Vec<String>,
+    /// A task of this identity that runs at the node that this client is connected to, or has ended in the last ten
+    /// minutes: "SESSION/NUMBER", as the error of a task says it. Then the name is enough: the rest is that of the task.
+    pub task: String,
 }
 
 /// Where a name comes from, and why. As text it has several lines: verdict, rule, every place.
@@ -79,9 +82,9 @@ impl Cluster {
     /// # }
     /// ```
     ///
-    /// Errors: `NotFound` for a unit or a session that is not there, `InvalidArgument` without both.
+    /// Errors: `NotFound` for a unit, a session or a task that is not there, `InvalidArgument` without any of them.
     pub async fn explain(&self, question: Question) -> Result<Explanation> {
-        let Question { name, units, session, snapshot, language, policy, parent_prefixes } = question;
+        let Question { name, units, session, snapshot, language, policy, parent_prefixes, task } = question;
         let operation = format!("explain {name}");
         let request = v1::ExplainRequest {
             name,
@@ -91,6 +94,7 @@ impl Cluster {
             language: language.map_or(v1::Language::Unspecified, v1::Language::from).into(),
             policy: v1::LoadingPolicy::from(policy).into(),
             parent_prefixes,
+            task,
         };
         self.ask(operation, async move |line, operation| {
             let mut client = ModuleServiceClient::new(line.data.clone()).max_decoding_message_size(MESSAGE_LIMIT);

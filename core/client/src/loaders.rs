@@ -30,7 +30,7 @@ pub struct WorkerLoaders {
     pub node: String,
     /// Its process.
     pub process_id: u32,
-    /// Whose tasks it runs.
+    /// Whose tasks it runs; "code " and the digest of a class path: of all identities that share that code.
     pub identity: String,
     /// Whether another worker takes its place.
     pub draining: bool,
@@ -43,8 +43,8 @@ pub struct WorkerLoaders {
 }
 
 impl Cluster {
-    /// The JVM workers of this identity at the node that this client is connected to, and the class loaders that stay in
-    /// their memory although no task uses them any more.
+    /// The JVM workers that run tasks of this identity at the node that this client is connected to, those of shared code
+    /// included, and the class loaders that stay in their memory although no task uses them any more.
     pub async fn loaders(&self) -> Result<Vec<WorkerLoaders>> {
         self.ask("list loaders".to_owned(), async move |line, operation| {
             let mut client = ClusterServiceClient::new(line.data.clone()).max_decoding_message_size(MESSAGE_LIMIT);

@@ -22,6 +22,7 @@ use crate::{
     jdks,
     local_code::LocalCode,
     options::Limits,
+    past_tasks::TaskCode,
     session::Session,
     units::PinnedUnit,
 };
@@ -30,6 +31,8 @@ use crate::{
 pub(crate) struct ResolvedClassPath {
     pub(crate) digest: Digest,
     pub(crate) class_path: ClassPath,
+    /// What is known of it when nothing needs it any more.
+    pub(crate) code: Arc<TaskCode>,
     roots: Vec<ResolvedRoot>,
     /// The Python directory, when the language is Python.
     pub(crate) directory: Option<PathBuf>,
@@ -162,9 +165,12 @@ impl ClassPaths {
             self.add_roots(source, kind, session, &sources, &mut roots)?;
         }
         let directory = (kind == RootKind::Python).then(|| self.folder.join(digest.hex()));
+        let labels = roots.iter().map(|root| root.label.clone()).collect();
+        let code = Arc::new(TaskCode { language, class_path: sources.class_path.clone(), labels });
         let resolved = Arc::new(ResolvedClassPath {
             digest,
             class_path: sources.class_path,
+            code,
             roots,
             directory,
             _units: sources.units,

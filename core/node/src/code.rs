@@ -1,7 +1,7 @@
 //! The code of a session: snapshots that it has announced, offers that are under way, entries asked for late.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -58,7 +58,8 @@ struct State {
     order: Vec<Digest>,
     complete: HashSet<u64>,
     waiting: HashMap<u64, Vec<Waiting>>,
-    requests: HashMap<u64, oneshot::Sender<Result<()>>>,
+    /// Asked of the client and not answered.
+    requests: BTreeMap<u64, (v1::CodeRequest, oneshot::Sender<Result<()>>)>,
     last_request: u64,
 }
 
@@ -125,19 +126,28 @@ impl SessionCode {
 
     /// The answer to a request has arrived, or the client has said why it cannot be had.
     pub(crate) fn answered(&self, request_id: u64, result: Result<()>) {
-        if let Some(waiting) = self.0.lock().requests.remove(&request_id) {
+        if let Some((_, waiting)) = self.0.lock().requests.remove(&request_id) {
             // The worker may have given up in the meantime.
             let _ = waiting.send(result);
         }
     }
 
-    fn request(&self) -> (u64, oneshot::Receiver<Result<()>>) {
+    /// What the client was asked for and has not answered: a connection that broke may have lost question or answer.
+    pub(crate) fn unanswered(&self) -> Vec<v1::CodeRequest> {
+        self.0.lock().requests.values().map(|(request, _)| request.clone()).collect()
+    }
+
+    fn request(&self, snapshot: Digest, digests: &[Digest]) -> (v1::CodeRequest, oneshot::Receiver<Result<()>>) {
         let mut state = self.0.lock();
         state.last_request += 1;
+        let request = v1::CodeRequest {
+            request_id: state.last_request,
+            snapshot: bytes::Bytes::copy_from_slice(snapshot.as_bytes()),
+            digests: Digest::concatenate(digests).into(),
+        };
         let (sender, receiver) = oneshot::channel();
-        let id = state.last_request;
-        state.requests.insert(id, sender);
-        (id, receiver)
+        state.requests.insert(request.request_id, (request.clone(), sender));
+        (request, receiver)
     }
 
     /// The session has ended: nobody waits any longer.
@@ -146,7 +156,7 @@ impl SessionCode {
             let mut state = self.0.lock();
             (std::mem::take(&mut state.requests), std::mem::take(&mut state.waiting))
         };
-        for sender in requests.into_values() {
+        for (_, sender) in requests.into_values() {
             let _ = sender.send(Err(error.clone()));
         }
         for then in waiting.into_values().flatten() {
@@ -158,13 +168,9 @@ impl SessionCode {
 /// Asks the client of `session` for entries, and waits until they are in the store.
 pub(crate) async fn fetch(session: &Session, snapshot: Digest, digests: &[Digest], limit: Duration) -> Result<()> {
     let operation = "fetch code from the client";
-    let (request_id, answer) = session.code.request();
-    let digests = Digest::concatenate(digests);
-    session.ask_for_code(v1::CodeRequest {
-        request_id,
-        snapshot: bytes::Bytes::copy_from_slice(snapshot.as_bytes()),
-        digests: digests.into(),
-    });
+    let (request, answer) = session.code.request(snapshot, digests);
+    let request_id = request.request_id;
+    session.ask_for_code(request);
     match tokio::time::timeout(limit, answer).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(gone(operation, session)),

@@ -108,25 +108,35 @@ impl Continuous {
     }
 }
 
-/// Makes code stay, if it does not yet, and holds a loader for it. A record that cannot be written fails no task: the
-/// code then goes with its sessions, and the log says so.
+/// Makes code stay, if it does not yet, and holds a loader for it. Errors: `Unavailable` when its record cannot be written
+/// in time, `ResourceExhausted` when all that stays is in use; code is not run of which nobody would know that it goes.
 pub(crate) async fn keep(
     node: &Arc<NodeCore>,
     session: &Session,
     digest: Digest,
     snapshot: &Snapshot,
     loader: &Arc<LiveLoader>,
-) {
+) -> Result<()> {
     if node.continuous.is_kept_for(&digest, &session.identity, Some(loader)) {
-        return;
+        return Ok(());
     }
     let written = tokio::time::timeout(WRITE, write(node, session, digest, snapshot, loader)).await;
     let written = written.unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Unavailable, "keep code", format!("the catalogue did not answer within {WRITE:?}")))
+        let message = format!("the catalogue did not answer within {WRITE:?}");
+        Err(Error::new(ErrorKind::Unavailable, "keep code", message))
     });
-    if let Err(error) = written {
-        tracing::warn!(%error, snapshot = digest.short(), session = session.id, "code of the continuous mode does not stay; it goes with its sessions");
-    }
+    written.map_err(|error| {
+        tracing::warn!(%error, snapshot = digest.short(), session = session.id, "code of the continuous mode cannot stay");
+        if error.kind() == ErrorKind::ResourceExhausted {
+            return error.in_operation("run a task");
+        }
+        let message = format!("its code cannot stay, as the continuous mode wants it: {}", error.message());
+        Error::new(ErrorKind::Unavailable, "run a task", message)
+            .with_retry(Retry::Later)
+            .context("snapshot", digest.short())
+            .hint("submit again later, or in the mode 'shared'; haulier nodes shows the owner of the catalogue")
+            .with_source(error)
+    })
 }
 
 async fn write(

@@ -29,6 +29,7 @@ use crate::{
     loaders::Loaders,
     members::{Members, Peer},
     options::Limits,
+    past_tasks::PastTasks,
     payloads::PayloadFolder,
     relays::Relays,
     run::{PoolKey, StopReason},
@@ -79,6 +80,7 @@ pub(crate) struct NodeCore {
     pub(crate) next_temp: AtomicU64,
     pub(crate) tokens: Tokens,
     pub(crate) sessions: Mutex<HashMap<Bytes, Arc<Session>>>,
+    pub(crate) past_tasks: PastTasks,
 }
 
 /// Numbers that every submit looks at.
@@ -198,6 +200,9 @@ impl NodeCore {
     pub(crate) fn end_session(&self, session: &Arc<Session>, reason: Option<Error>) {
         if self.sessions.lock().remove(&session.token).is_none() {
             return;
+        }
+        if session.origin.is_none() {
+            self.past_tasks.keep(session);
         }
         let runs = session.end(reason);
         // After its end, so that a task that is passed on meanwhile is seen by one of both.

@@ -305,7 +305,10 @@ pub(crate) fn deployed(node: &NodeCore, record: &UnitRecord) -> v1::Unit {
     let warnings = tokio::task::block_in_place(|| {
         let manifest = node.store.manifest(&record.digest);
         let roots = manifest.and_then(|manifest| node.store.roots(&manifest)).unwrap_or_default();
-        haulier_pack::warnings(&record.sources, &roots)
+        let mut warnings = haulier_pack::warnings(&record.sources, &roots);
+        let read = |digest: &haulier_model::Digest| Some(node.store.read(digest).ok()?.to_vec());
+        warnings.extend(haulier_pack::class_path_warnings(&record.sources, &roots, read));
+        warnings
     });
     for warning in &warnings {
         tracing::warn!(unit = %record.id, "{warning}");

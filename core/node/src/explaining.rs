@@ -1,17 +1,32 @@
 //! `explain`: where a name of a class path comes from. Reads lists of files, and loads nothing.
 
 use haulier_loader::{ExplainedPlace, Explanation, Index, IndexOptions, IndexRoot, RootEntry};
-use haulier_model::{Error, ErrorKind, Language, LoadingPolicy, Manifest, Result, UnitReference};
+use haulier_model::{
+    ClassPathSource, Error, ErrorKind, Language, LoadingPolicy, Manifest, Result, Root, RootKind, UnitReference,
+};
 use haulier_protocol::v1;
 
-use crate::{core::NodeCore, identity::Identity, placing::parent_prefixes};
+use crate::{
+    core::NodeCore,
+    identity::Identity,
+    past_tasks::{self, TaskCode},
+    placing::parent_prefixes,
+};
 
 const OPERATION: &str = "explain a name";
 /// The most characters of a name, and the most units.
 const LONGEST_NAME: usize = 1024;
 const MOST_UNITS: usize = 100;
 
-/// Explains a name as a task would find it that has these units and that session.
+/// What is searched for a name, and by which rules.
+struct Searched {
+    languages: Vec<Language>,
+    policy: LoadingPolicy,
+    parent_prefixes: Vec<String>,
+    roots: Vec<IndexRoot>,
+}
+
+/// Explains a name as a task finds it, or as one would that has these units and that session.
 pub(crate) async fn explain(
     node: &NodeCore,
     identity: &Identity,
@@ -22,16 +37,10 @@ pub(crate) async fn explain(
     if request.name.is_empty() || request.name.len() > LONGEST_NAME {
         return invalid("there is no name, or a very long one", "haulier explain com.acme.Price --unit pricing");
     }
-    if request.units.is_empty() && request.session_id.is_empty() || request.units.len() > MOST_UNITS {
-        return invalid("name 1 to 100 units, or a session", "haulier explain NAME --unit UNIT, or --session SESSION");
-    }
-    let policy = LoadingPolicy::from(request.policy());
-    let languages = match request.language() {
-        v1::Language::Unspecified => vec![Language::Java, Language::Python],
-        one => vec![Language::try_from(one)?],
+    let Searched { languages, policy, parent_prefixes, roots } = match request.task.as_str() {
+        "" => of_names(node, identity, &request).await?,
+        task => of_task(node, &*past_tasks::code_of(node, task, identity)?, task)?,
     };
-    let parent_prefixes = parent_prefixes(&request.parent_prefixes)?;
-    let roots = roots(node, identity, &request).await?;
     let explain = |language: Language| {
         let options = IndexOptions { language, policy, parent_prefixes: parent_prefixes.clone() };
         Index::new(options, roots.clone()).explain(&request.name)
@@ -44,6 +53,47 @@ pub(crate) async fn explain(
     let possible = || explanations.iter().position(|explanation| !explanation.searched.is_empty());
     let chosen = found.or_else(possible).unwrap_or(0);
     Ok(answer(explanations.swap_remove(chosen)))
+}
+
+/// What a task would have that names units and a session.
+async fn of_names(node: &NodeCore, identity: &Identity, request: &v1::ExplainRequest) -> Result<Searched> {
+    if request.units.is_empty() && request.session_id.is_empty() || request.units.len() > MOST_UNITS {
+        return Err(Error::new(ErrorKind::InvalidArgument, OPERATION, "name 1 to 100 units, a session, or a task")
+            .hint("haulier explain NAME --unit UNIT, --session SESSION, or --job TASK"));
+    }
+    let languages = match request.language() {
+        v1::Language::Unspecified => vec![Language::Java, Language::Python],
+        one => vec![Language::try_from(one)?],
+    };
+    Ok(Searched {
+        languages,
+        policy: LoadingPolicy::from(request.policy()),
+        parent_prefixes: parent_prefixes(&request.parent_prefixes)?,
+        roots: roots(node, identity, request).await?,
+    })
+}
+
+/// What a task has or had. Its class path is known by digests: the content may have gone since.
+fn of_task(node: &NodeCore, code: &TaskCode, task: &str) -> Result<Searched> {
+    let gone = |error: Error| {
+        let message = format!("the code of task {task} is no longer on this node");
+        Error::new(ErrorKind::NotFound, OPERATION, message)
+            .hint("run it again, or name its class path: haulier explain NAME --unit UNIT, or --session SESSION")
+            .with_source(error)
+    };
+    let kind = if code.language == Language::Python { RootKind::Python } else { RootKind::Jvm };
+    let (mut roots, mut labels) = (Vec::new(), code.labels.iter());
+    for source in &code.class_path.sources {
+        let manifest = match (source, &node.class_paths.local) {
+            (ClassPathSource::Local(_), Some(local)) => local.manifest.clone(),
+            _ => node.store.manifest(&source.manifest()).map_err(gone)?,
+        };
+        let of_language = node.store.roots(&manifest).map_err(gone)?.into_iter().filter(|root| root.kind == kind);
+        let peer = matches!(source, ClassPathSource::Snapshot(_));
+        roots.extend(of_language.zip(&mut labels).map(|(root, label)| index_root(&root, label.clone(), peer)));
+    }
+    let (policy, parent_prefixes) = (code.class_path.policy, code.class_path.parent_prefixes.clone());
+    Ok(Searched { languages: vec![code.language], policy, parent_prefixes, roots })
 }
 
 /// The roots of the class path: units in their order, the session's snapshot, the node's own code.
@@ -85,16 +135,20 @@ fn add(
     peer: bool,
     roots: &mut Vec<IndexRoot>,
 ) -> Result<()> {
-    for (index, root) in node.store.roots(manifest)?.into_iter().enumerate() {
-        let entries = root.entries.iter().map(|entry| RootEntry {
-            path: entry.path.as_str().into(),
-            digest: entry.digest,
-            size: entry.size,
-            executable: entry.executable,
-        });
-        roots.push(IndexRoot { label: label(index), kind: root.kind, peer, entries: entries.collect() });
+    for (index, root) in node.store.roots(manifest)?.iter().enumerate() {
+        roots.push(index_root(root, label(index), peer));
     }
     Ok(())
+}
+
+fn index_root(root: &Root, label: String, peer: bool) -> IndexRoot {
+    let entries = root.entries.iter().map(|entry| RootEntry {
+        path: entry.path.as_str().into(),
+        digest: entry.digest,
+        size: entry.size,
+        executable: entry.executable,
+    });
+    IndexRoot { label, kind: root.kind, peer, entries: entries.collect() }
 }
 
 fn answer(explanation: Explanation) -> v1::ExplainResponse {

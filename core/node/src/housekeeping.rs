@@ -1,5 +1,5 @@
-//! What a node does now and then: ends idle workers, kills those that do not answer, removes units that nobody uses, frees
-//! content that nothing names.
+//! What a node does now and then: ends idle workers, kills those that do not answer, replaces those that have grown too
+//! large, removes units that nobody uses, frees content that nothing names.
 
 use std::{
     collections::HashMap,
@@ -12,12 +12,14 @@ use haulier_worker::{Worker, WorkerId};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::{core::NodeCore, garbage};
+use crate::{core::NodeCore, garbage, memory};
 
 /// How often the node looks.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How often content that nothing names is looked for.
 const COLLECTION: Duration = Duration::from_secs(300);
+/// How often it looks at the memory of workers.
+const MEMORY: Duration = Duration::from_secs(1);
 /// A worker that does not answer so many times in a row is taken for dead.
 const SILENCES: u32 = 3;
 
@@ -25,6 +27,7 @@ const SILENCES: u32 = 3;
 pub(crate) async fn run(node: Weak<NodeCore>, mut released: mpsc::UnboundedReceiver<UnitRecord>) {
     let mut tick = tokio::time::interval(HOUSEKEEPING);
     let mut collection = tokio::time::interval_at(tokio::time::Instant::now() + COLLECTION, COLLECTION);
+    let mut memory = tokio::time::interval(MEMORY);
     let silent = Arc::new(Mutex::new(HashMap::new()));
     loop {
         tokio::select! {
@@ -36,6 +39,10 @@ pub(crate) async fn run(node: Weak<NodeCore>, mut released: mpsc::UnboundedRecei
                 for worker in node.scheduler.workers() {
                     tokio::spawn(listen(worker, silent.clone()));
                 }
+            }
+            _ = memory.tick() => {
+                let Some(node) = node.upgrade() else { return };
+                memory::check(&node);
             }
             _ = collection.tick() => {
                 let Some(node) = node.upgrade() else { return };

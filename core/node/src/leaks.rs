@@ -110,15 +110,15 @@ fn bounded(texts: &[String]) -> Vec<String> {
 }
 
 impl NodeCore {
-    /// The JVM workers of a group, and the loaders that stay in their memory.
-    pub(crate) fn worker_loaders(self: &Arc<Self>, group: &str) -> Vec<v1::WorkerLoaders> {
-        let workers = self.scheduler.java_workers(group).into_iter().map(|(worker, draining)| {
+    /// The JVM workers that run tasks of an identity, and the loaders that stay in their memory.
+    pub(crate) fn worker_loaders(self: &Arc<Self>, identity: &str) -> Vec<v1::WorkerLoaders> {
+        let workers = self.scheduler.java_workers(identity).into_iter().map(|(worker, group, draining)| {
             let (released, collected, leaked) = self.scheduler.leaks.of(worker.id());
             v1::WorkerLoaders {
                 worker: worker.id().to_string(),
                 node: self.name.clone(),
                 process_id: worker.process_id(),
-                identity: group.to_owned(),
+                identity: group.to_string(),
                 draining,
                 released,
                 collected,
@@ -128,11 +128,11 @@ impl NodeCore {
         workers.collect()
     }
 
-    /// The loaders of a unit that stay in the memory of a group's workers.
-    pub(crate) fn leaked_loaders_of(self: &Arc<Self>, group: &str, unit: &UnitId) -> Vec<v1::LeakedLoader> {
+    /// The loaders of a unit that stay in the memory of workers that run tasks of an identity.
+    pub(crate) fn leaked_loaders_of(self: &Arc<Self>, identity: &str, unit: &UnitId) -> Vec<v1::LeakedLoader> {
         let (whole, part) = (unit.to_string(), format!("{unit}/"));
         let of_unit = |label: &String| *label == whole || label.starts_with(&part);
-        let leaked = self.worker_loaders(group).into_iter().flat_map(|worker| worker.leaked);
+        let leaked = self.worker_loaders(identity).into_iter().flat_map(|worker| worker.leaked);
         leaked.filter(|loader| loader.labels.iter().any(of_unit)).collect()
     }
 }

@@ -37,6 +37,8 @@ pub struct Limits {
     pub leaked_loaders: usize,
     /// Memory of a worker process in bytes (the JVM's heap); `None`: the runtime's own default.
     pub memory: Option<u64>,
+    /// A worker whose resident memory passes so many bytes is replaced after its tasks; at least 64 MiB. Default: never.
+    pub resident: Option<u64>,
     /// How long code of the continuous mode stays after its last use. Default 7 days.
     pub continuous_ttl: Duration,
     /// Snapshots whose code stays; of what is not in use the least recently used goes first. Default 64.
@@ -61,6 +63,7 @@ impl Default for Limits {
             python_workers: 32,
             leaked_loaders: 8,
             memory: None,
+            resident: None,
             continuous_ttl: Duration::from_secs(7 * 24 * 3600),
             continuous_count: 64,
             continuous_bytes: 4 << 30,

@@ -11,7 +11,7 @@ use crate::{
     continuous,
     core::NodeCore,
     loaders::{LoaderKey, Stay},
-    run::Placement,
+    run::{Placement, shared_group},
     session::Session,
 };
 
@@ -59,7 +59,7 @@ pub(crate) async fn place(
         class_path.stays();
     }
     for (digest, snapshot) in &snapshots {
-        continuous::keep(node, session, *digest, snapshot, &live).await;
+        continuous::keep(node, session, *digest, snapshot, &live).await?;
     }
     Ok(Placement { class_path, isolated, live })
 }
@@ -176,8 +176,7 @@ impl Share {
     fn group(&self, session: &Session, sources: &Sources) -> Arc<str> {
         let shared = matches!(self.mode, DeploymentMode::Shared | DeploymentMode::Continuous);
         if shared && !sources.snapshots.is_empty() && session.identity.is_verified() {
-            // No token has a name with a space.
-            return format!("code {}", sources.class_path.digest().hex()).into();
+            return shared_group(&sources.class_path.digest());
         }
         session.identity.name().into()
     }

@@ -1,7 +1,7 @@
 //! The workers of one pool, and the choice of a slot for the next task. Pure state: no I/O, no clock of its own.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -31,13 +31,15 @@ pub(crate) struct PoolWorker {
     /// Another worker was started to take its place; it goes as soon as it has nothing to do.
     pub(crate) replaced: bool,
     pub(crate) idle_since: Instant,
+    /// It has run a task.
+    pub(crate) used: bool,
 }
 
 impl PoolWorker {
     pub(crate) fn new(worker: Arc<Worker>, now: Instant) -> Self {
         let slot = || Slot { in_flight: VecDeque::new(), head_since: now, taking_back: false };
         let slots = (0..worker.slots()).map(|_| slot()).collect();
-        Self { worker, slots, draining: false, replaced: false, idle_since: now }
+        Self { worker, slots, draining: false, replaced: false, idle_since: now, used: false }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -57,11 +59,25 @@ pub(crate) struct Pool {
     pub(crate) starting: usize,
     /// Python: the class path as a directory.
     pub(crate) directory: Option<std::path::PathBuf>,
+    /// Whose tasks have come here, where it is not the group that says so.
+    identities: BTreeSet<String>,
     /// Moving average of how long a task takes.
     average: Duration,
 }
 
 impl Pool {
+    /// A task of that identity has come.
+    pub(crate) fn serve(&mut self, identity: &str) {
+        if !self.identities.contains(identity) {
+            self.identities.insert(identity.to_owned());
+        }
+    }
+
+    /// Whether tasks of that identity have come.
+    pub(crate) fn has_served(&self, identity: &str) -> bool {
+        self.identities.contains(identity)
+    }
+
     pub(crate) fn worker(&mut self, id: WorkerId) -> Option<&mut PoolWorker> {
         self.workers.iter_mut().find(|worker| worker.worker.id() == id)
     }
@@ -108,6 +124,7 @@ impl Pool {
     /// Notes that `run` has left its slot. `ran`: it was executed, so that its time counts.
     pub(crate) fn leave(&mut self, worker: WorkerId, slot: u16, run: u64, now: Instant, ran: bool) {
         let Some(worker) = self.worker(worker) else { return };
+        worker.used |= ran;
         let Some(slot) = worker.slots.get_mut(usize::from(slot)) else { return };
         let position = slot.in_flight.iter().position(|id| *id == run);
         let took = now.duration_since(slot.head_since);

@@ -20,6 +20,19 @@ pub(crate) struct PoolKey {
     pub(crate) java: Option<u16>,
 }
 
+/// How the trust groups of code that identities share begin. No token has a name with a space.
+const SHARED: &str = "code ";
+
+/// The trust group of code that several identities share.
+pub(crate) fn shared_group(class_path: &Digest) -> Arc<str> {
+    format!("{SHARED}{}", class_path.hex()).into()
+}
+
+/// Whether a trust group is that of code, and of no single identity.
+pub(crate) fn is_shared(group: &str) -> bool {
+    group.starts_with(SHARED)
+}
+
 /// Where the tasks of one class path and session run; shared by all of them.
 pub(crate) struct Placement {
     pub(crate) class_path: Arc<ResolvedClassPath>,

@@ -29,7 +29,7 @@ use crate::{
     core::NodeCore,
     leaks::Leaks,
     pool::{Pool, PoolWorker},
-    run::{PoolKey, Run, StopReason},
+    run::{self, PoolKey, Run, StopReason},
 };
 
 pub(crate) struct Scheduler {
@@ -133,6 +133,9 @@ impl Scheduler {
             let pool = state.pools.entry(key.clone()).or_default();
             if pool.directory.is_none() {
                 pool.directory.clone_from(&run.placement.class_path.directory);
+            }
+            if run::is_shared(&key.group) {
+                pool.serve(run.session.identity.name());
             }
             pool.queue.push_back(run.id);
             self.dispatch(&mut state, &key, &node)

@@ -45,6 +45,7 @@ use crate::{
     members::{Dialer, Members, Registration},
     modules::Modules,
     options::NodeBuilder,
+    past_tasks::PastTasks,
     payloads::PayloadFolder,
     peers::Peers,
     relays::Relays,
@@ -222,6 +223,7 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
         next_temp: AtomicU64::new(1),
         tokens: options.tokens.clone(),
         sessions: Mutex::default(),
+        past_tasks: PastTasks::default(),
     });
     Ok((core, Released { units: released_units, loaders: released_loaders }))
 }

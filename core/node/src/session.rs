@@ -16,7 +16,12 @@ use haulier_protocol::v1::{self, TaskState};
 use parking_lot::Mutex;
 
 use crate::{
-    code::SessionCode, identity::Identity, loaders::HeldLoaders, payloads::StoredPayload, placements::Placements,
+    code::SessionCode,
+    identity::Identity,
+    loaders::HeldLoaders,
+    past_tasks::{KEPT, TaskCode},
+    payloads::StoredPayload,
+    placements::Placements,
 };
 
 /// One message of the control stream holds at most this many results, and about this many bytes of them.
@@ -44,15 +49,15 @@ pub(crate) struct Session {
 
 #[derive(Default)]
 struct State {
-    /// Tasks that are not answered: the node's number of each.
-    tasks: HashMap<u64, u64>,
+    /// Tasks that are not answered.
+    tasks: HashMap<u64, OpenTask>,
     /// Results that are not acknowledged, by rising sequence.
     results: VecDeque<v1::TaskResult>,
     /// Large results by payload number (the sequence of their result and the index of the outcome).
     payloads: HashMap<u64, (u64, Arc<StoredPayload>)>,
     /// Large arguments that were uploaded and not yet submitted.
     uploads: HashMap<u64, Arc<StoredPayload>>,
-    finished: VecDeque<(u64, TaskState, Instant)>,
+    finished: VecDeque<FinishedTask>,
     highest_task: u64,
     last_sequence: u64,
     sent_sequence: u64,
@@ -65,6 +70,20 @@ struct State {
     last_stream: u64,
     waker: Option<Waker>,
     ended: bool,
+}
+
+struct OpenTask {
+    /// The node's number.
+    run: u64,
+    /// Known when it has a place on this node.
+    code: Option<Arc<TaskCode>>,
+}
+
+struct FinishedTask {
+    id: u64,
+    state: TaskState,
+    at: Instant,
+    code: Option<Arc<TaskCode>>,
 }
 
 /// What became of a submit's number.
@@ -94,9 +113,13 @@ impl Session {
         }
     }
 
-    /// Connects a new stream; an older one ends. Results up to `last_result` have arrived; later ones are sent again.
+    /// Connects a new stream; an older one ends. Results up to `last_result` have arrived; later ones are sent again, and
+    /// code that was asked for and has not come is asked for again.
     pub(crate) fn attach(&self, welcome: v1::Welcome, last_result: u64) -> u64 {
+        let unanswered = self.code.unanswered();
         let mut state = self.state.lock();
+        state.requests.retain(|request| unanswered.iter().all(|known| known.request_id != request.request_id));
+        state.requests.extend(unanswered);
         state.acknowledge(last_result);
         state.sent_sequence = last_result;
         state.welcome = Some(welcome);
@@ -136,7 +159,7 @@ impl Session {
             return Registered::Known;
         }
         state.highest_task = state.highest_task.max(task_id);
-        state.tasks.insert(task_id, run);
+        state.tasks.insert(task_id, OpenTask { run, code: None });
         Registered::New
     }
 
@@ -146,7 +169,30 @@ impl Session {
     }
 
     pub(crate) fn run_of(&self, task_id: u64) -> Option<u64> {
-        self.state.lock().tasks.get(&task_id).copied()
+        self.state.lock().tasks.get(&task_id).map(|task| task.run)
+    }
+
+    /// Notes what a task that is not answered runs with.
+    pub(crate) fn note_code(&self, task_id: u64, code: &Arc<TaskCode>) {
+        if let Some(task) = self.state.lock().tasks.get_mut(&task_id) {
+            task.code = Some(code.clone());
+        }
+    }
+
+    /// What a task runs with, or has run with in the last minutes, on this node.
+    pub(crate) fn code_of(&self, task_id: u64) -> Option<Arc<TaskCode>> {
+        let state = self.state.lock();
+        let open = state.tasks.get(&task_id).and_then(|task| task.code.clone());
+        let finished = || state.finished.iter().rev().find(|task| task.id == task_id && task.at.elapsed() < KEPT);
+        open.or_else(|| finished()?.code.clone())
+    }
+
+    /// Tasks with what they run with: those that are not answered, and the last ones that are; at most `most`.
+    pub(crate) fn codes(&self, most: usize) -> Vec<(u64, Arc<TaskCode>)> {
+        let state = self.state.lock();
+        let open = state.tasks.iter().filter_map(|(id, task)| Some((*id, task.code.clone()?)));
+        let finished = state.finished.iter().rev().filter_map(|task| Some((task.id, task.code.clone()?)));
+        open.chain(finished).take(most).collect()
     }
 
     /// Hands a result to the client: at once, or when it is connected again. Nothing happens after the session's end,
@@ -159,9 +205,12 @@ impl Session {
         payload: Option<StoredPayload>,
     ) {
         let mut state = self.state.lock();
-        if let Some(sequence) = state.next_sequence(task_id) {
+        if let Some((sequence, code)) = state.next_sequence(task_id) {
+            if code.is_some() && self.origin.is_none() {
+                self.name_task(task_id, &mut outcome);
+            }
             state.keep_payload(sequence, &mut outcome, payload);
-            state.finish(task_id, sequence, state_after, vec![outcome]);
+            state.finish(task_id, sequence, state_after, vec![outcome], code);
         }
     }
 
@@ -173,13 +222,20 @@ impl Session {
         outcomes: Vec<(v1::Outcome, Option<StoredPayload>)>,
     ) {
         let mut state = self.state.lock();
-        let Some(sequence) = state.next_sequence(task_id) else { return };
+        let Some((sequence, code)) = state.next_sequence(task_id) else { return };
         let mut answers = Vec::with_capacity(outcomes.len());
         for (mut outcome, payload) in outcomes {
             state.keep_payload(sequence, &mut outcome, payload);
             answers.push(outcome);
         }
-        state.finish(task_id, sequence, state_after, answers);
+        state.finish(task_id, sequence, state_after, answers, code);
+    }
+
+    /// A failure says by which name it can be asked about.
+    fn name_task(&self, task_id: u64, outcome: &mut v1::Outcome) {
+        if let Some(error) = &mut outcome.error {
+            error.context.push(v1::ErrorContext { name: "task".to_owned(), value: format!("{}/{task_id}", self.id) });
+        }
     }
 
     pub(crate) fn acknowledge(&self, sequence: u64) {
@@ -187,10 +243,9 @@ impl Session {
     }
 
     pub(crate) fn task_state(&self, task_id: u64) -> Option<TaskState> {
-        let kept = std::time::Duration::from_secs(600);
         let state = self.state.lock();
-        let found = state.finished.iter().rev().find(|(id, _, at)| *id == task_id && at.elapsed() < kept);
-        found.map(|(_, state, _)| *state)
+        let found = state.finished.iter().rev().find(|task| task.id == task_id && task.at.elapsed() < KEPT);
+        found.map(|task| task.state)
     }
 
     pub(crate) fn ask_for_code(&self, request: v1::CodeRequest) {
@@ -220,7 +275,7 @@ impl Session {
         state.payloads.clear();
         state.uploads.clear();
         state.wake();
-        state.tasks.drain().map(|(_, run)| run).collect()
+        state.tasks.drain().map(|(_, task)| task.run).collect()
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -264,13 +319,11 @@ impl State {
         }
     }
 
-    /// The number of a task's answer; `None` if it is not waited for.
-    fn next_sequence(&mut self, task_id: u64) -> Option<u64> {
-        if self.tasks.remove(&task_id).is_none() || self.ended {
-            return None;
-        }
+    /// The number of a task's answer, and what it ran with; `None` if it is not waited for.
+    fn next_sequence(&mut self, task_id: u64) -> Option<(u64, Option<Arc<TaskCode>>)> {
+        let task = self.tasks.remove(&task_id).filter(|_| !self.ended)?;
         self.last_sequence += 1;
-        Some(self.last_sequence)
+        Some((self.last_sequence, task.code))
     }
 
     fn keep_payload(&mut self, sequence: u64, outcome: &mut v1::Outcome, payload: Option<StoredPayload>) {
@@ -282,11 +335,18 @@ impl State {
         }
     }
 
-    fn finish(&mut self, task_id: u64, sequence: u64, state_after: TaskState, outcomes: Vec<v1::Outcome>) {
+    fn finish(
+        &mut self,
+        task_id: u64,
+        sequence: u64,
+        state_after: TaskState,
+        outcomes: Vec<v1::Outcome>,
+        code: Option<Arc<TaskCode>>,
+    ) {
         if self.finished.len() == KEPT_STATES {
             self.finished.pop_front();
         }
-        self.finished.push_back((task_id, state_after, Instant::now()));
+        self.finished.push_back(FinishedTask { id: task_id, state: state_after, at: Instant::now(), code });
         self.results.push_back(v1::TaskResult { task_id, sequence, outcomes });
         self.credit += 1;
         self.wake();

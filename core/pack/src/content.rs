@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use haulier_model::{Digest, Entry, Hasher, Original, Result};
@@ -16,13 +17,14 @@ use crate::{archive::Archive, refusal};
 pub(crate) const BLOCK_SIZE: usize = 64 << 10;
 
 /// Where the bytes of a root are; indices are those of its entries.
+#[derive(Clone)]
 pub(crate) enum Content {
     /// In an archive, open since the root was read. Verified at each read.
-    Archive(Archive),
+    Archive(Arc<Archive>),
     /// In files, by the path of each. Verified at each read.
-    Files(Vec<PathBuf>),
+    Files(Arc<[PathBuf]>),
     /// In a private copy. It was hashed while it was written, and nobody else can reach it.
-    Copy(PrivateCopy),
+    Copy(Arc<PrivateCopy>),
 }
 
 impl Content {

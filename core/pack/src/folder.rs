@@ -226,8 +226,8 @@ impl Files {
             files.push(file);
         }
         let content = match copy {
-            Some(copy) => Content::Copy(copy.finish()?),
-            None => Content::Files(files),
+            Some(copy) => Content::Copy(copy.finish()?.into()),
+            None => Content::Files(files.into()),
         };
         Ok(Self { entries, content, skipped })
     }

@@ -19,6 +19,7 @@ use crate::{
 /// A root read from disk: its entries, and a way to their bytes.
 ///
 /// The entries and their digests are fixed when it is read; so are the bytes that it gives later, or it gives none.
+#[derive(Clone)]
 pub struct PackedRoot {
     /// The name in messages: "pricing.jar", "classes", "mypackage". Not part of the identity.
     pub name: String,

@@ -249,7 +249,7 @@ pub(crate) fn of_archive(
     original: Option<Original>,
 ) -> Result<PackedRoot> {
     let root = Root { kind, original, entries: opened.entries };
-    PackedRoot::new(name, root, Content::Archive(opened.archive), opened.skipped)
+    PackedRoot::new(name, root, Content::Archive(opened.archive.into()), opened.skipped)
 }
 
 /// The last part of the path, also for `.` and `..`.

@@ -22,6 +22,7 @@ from haulier._local import local
 from haulier._tasks import TaskRef
 from haulier._units import (
     CollectedGarbage,
+    ContinuousCode,
     ExplainedPlace,
     Explanation,
     Node,
@@ -63,6 +64,7 @@ __all__ = [
     "CodeNotFound",
     "CollectedGarbage",
     "Conflict",
+    "ContinuousCode",
     "DeadlineExceeded",
     "DeployProgress",
     "Deployment",

@@ -9,7 +9,16 @@ from typing import Literal, overload
 
 from haulier import _native
 from haulier._deployment import Deployment, Listener, follow
-from haulier._units import CollectedGarbage, ExplainedPlace, Explanation, Session, StorageWatch, Unit, UnitDetails
+from haulier._units import (
+    CollectedGarbage,
+    ContinuousCode,
+    ExplainedPlace,
+    Explanation,
+    Session,
+    StorageWatch,
+    Unit,
+    UnitDetails,
+)
 
 Source = str | os.PathLike[str]
 
@@ -215,8 +224,20 @@ class Deployments:
         """Return the sessions of this identity at the node that this client is connected to, the oldest first."""
         return [Session(*session) for session in self._units.sessions()]
 
+    def continuous_code(self) -> list[ContinuousCode]:
+        """Return the code that stays of this identity's sessions in the continuous mode, what was used last first.
+
+        Its ``reference`` is run in place of a unit, and undeployed.
+        """
+        return [ContinuousCode(*code) for code in self._units.continuous_code()]
+
     def explain(
-        self, name: str, *units: str | Unit, session: str | None = None, language: str | None = None
+        self,
+        name: str,
+        *units: str | Unit,
+        session: str | None = None,
+        task: str | None = None,
+        language: str | None = None,
     ) -> Explanation:
         """Say where a class, a resource or a module comes from in the class path of these units.
 
@@ -225,10 +246,11 @@ class Deployments:
             print(cluster.explain("acme.price", "pricing:1.2.0"))
 
         ``session``: a session of this identity at this node, whose code comes after the units; ``sessions`` lists them.
-        ``language``: "java" or "python", by default the one that has the name. Raises ``haulier.NotFound`` for a unit
-        or a session that is not there.
+        ``task``: in place of both, a task of this identity that runs at this node or has ended there in the last ten
+        minutes: "SESSION/NUMBER", as the ``context`` of its error says it. ``language``: "java" or "python", by default
+        the one that has the name. Raises ``haulier.NotFound`` for a unit, a session or a task that is not there.
         """
-        fields = self._units.explain(name, [str(unit) for unit in units], session or "", language)
+        fields = self._units.explain(name, [str(unit) for unit in units], session or "", task or "", language)
         places = tuple(ExplainedPlace(*place) for place in fields[4])
         return Explanation(*fields[:4], places, *fields[5:])
 

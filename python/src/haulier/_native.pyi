@@ -149,7 +149,10 @@ class Deployments:
         self, session: str, *, name: str, version: str, snapshot: str, replace: bool, nodes: str
     ) -> _UnitFields: ...
     def sessions(self) -> Sequence[_SessionFields]: ...
-    def explain(self, name: str, units: list[str], session: str, language: str | None) -> tuple[Any, ...]:
+    def continuous_code(self) -> Sequence[tuple[Any, ...]]:
+        """Return the fields of `haulier.ContinuousCode`."""
+
+    def explain(self, name: str, units: list[str], session: str, task: str, language: str | None) -> tuple[Any, ...]:
         """Return the fields of `haulier.Explanation`, those of its places as a list of tuples."""
 
     def collect_garbage(self, dry_run: bool) -> tuple[str, int, int, int]: ...

@@ -168,6 +168,28 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class ContinuousCode:
+    """Code that stays after the sessions in the continuous mode that brought it."""
+
+    reference: str
+    """What it is run and undeployed by: "session:" and the digest of the snapshot in hexadecimal."""
+    identities: tuple[str, ...]
+    """Who has brought it, and may run it and undeploy it."""
+    origins: tuple[str, ...]
+    """The sessions that brought it, the newest last: "id@node"."""
+    created_at: float
+    """When the first of them came, in seconds since the epoch."""
+    last_used: float
+    """In seconds since the epoch; of code that is in use, up to an hour old."""
+    held_bytes: int
+    """Bytes of its files that are on the node that was asked."""
+    size: int
+    """Bytes of all its files; 0 if that node does not know them yet."""
+    names: tuple[str, ...]
+    """The names of its roots."""
+
+
+@dataclass(frozen=True, slots=True)
 class CollectedGarbage:
     """What a collection freed, or would free."""
 

@@ -6,6 +6,9 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use super::{Connection, label, seconds};
 
+/// An empty JVM has about as much, in bytes.
+const LEAST_WORKER_MEMORY: u64 = 64 << 20;
+
 /// `haulier node` starts a node; with one more word it is about a node that runs.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -116,6 +119,10 @@ pub(crate) struct NodeArguments {
     /// Replace a JVM worker when so many class loaders stay in its memory though no task uses them any more; 0: never.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) max_leaked_loaders: usize,
+    /// Replace a worker whose resident memory passes so many bytes, when its tasks have ended; what its statics and modules
+    /// hold goes with it [default: never].
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(LEAST_WORKER_MEMORY..))]
+    pub(crate) max_worker_memory: Option<u64>,
     /// Let tasks read this path, besides the system's folders and their own code. May be given again.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) readable: Vec<PathBuf>,

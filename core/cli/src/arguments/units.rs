@@ -205,7 +205,7 @@ pub(crate) struct Inspect {
 }
 
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("class path").args(["unit", "session"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("class path").args(["unit", "session", "job"]).required(true).multiple(true))]
 pub(crate) struct Explain {
     /// Class (com.acme.Price), resource (com/acme/prices.csv) or module (acme.price).
     pub(crate) name: String,
@@ -215,6 +215,15 @@ pub(crate) struct Explain {
     /// Session whose code comes after the units; `haulier sessions` lists them.
     #[arg(long, value_name = "SESSION")]
     pub(crate) session: Option<String>,
+    /// Task whose class path it is, in place of units and a session: as its error names it. One that has ended is known
+    /// for ten minutes.
+    #[arg(
+        long,
+        visible_alias = "task",
+        value_name = "SESSION/NUMBER",
+        conflicts_with_all = ["unit", "session", "language", "policy", "parent_first"]
+    )]
+    pub(crate) job: Option<String>,
     /// Beginning of the snapshot's digest [default: the newest of the session].
     #[arg(long, value_name = "DIGEST", requires = "session")]
     pub(crate) snapshot: Option<String>,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) async fn explain(cluster: &Cluster, arguments: Explain) -> Result<()> {
-    let Explain { name, unit, session, snapshot, language, policy, parent_first, connection } = arguments;
+    let Explain { name, unit, session, job, snapshot, language, policy, parent_first, connection } = arguments;
     let question = Question {
         name,
         units: unit,
@@ -25,6 +25,7 @@ pub(super) async fn explain(cluster: &Cluster, arguments: Explain) -> Result<()>
             Policy::SelfOnly => LoadingPolicy::SelfOnly,
         },
         parent_prefixes: parent_first,
+        task: job.unwrap_or_default(),
     };
     let explanation = cluster.explain(question).await?;
     match connection.output {

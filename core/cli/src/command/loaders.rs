@@ -5,6 +5,9 @@ use serde_json::{Value as Json, json};
 
 use crate::{arguments::Format, output};
 
+/// As of a digest in the lists.
+const SHOWN_DIGITS: usize = 12;
+
 pub(super) async fn list(cluster: &Cluster, format: Format) -> Result<()> {
     let workers = cluster.loaders().await?;
     match format {
@@ -29,19 +32,28 @@ pub(super) async fn list(cluster: &Cluster, format: Format) -> Result<()> {
                     worker.worker.clone(),
                     worker.node.clone(),
                     worker.process_id.to_string(),
-                    if worker.draining { "draining" } else { "serves" }.to_owned(),
+                    group(&worker.identity),
+                    if worker.draining { "draining" } else { "active" }.to_owned(),
                     worker.released.to_string(),
                     worker.collected.to_string(),
                     worker.leaked.len().to_string(),
                 ]
             });
-            output::table(&["worker", "node", "process", "state", "released", "collected", "stay"], rows);
+            output::table(&["worker", "node", "process", "serves", "state", "released", "collected", "stay"], rows);
             for worker in &workers {
                 worker.leaked.iter().for_each(|loader| output::say(&line(&worker.worker, loader)));
             }
         }
     }
     Ok(())
+}
+
+/// Whose tasks a worker runs: a digest by its first digits.
+fn group(identity: &str) -> String {
+    match identity.strip_prefix("code ") {
+        Some(digest) => format!("code {}", digest.get(..SHOWN_DIGITS).unwrap_or(digest)),
+        None => identity.to_owned(),
+    }
 }
 
 /// What stays, as a line for people.

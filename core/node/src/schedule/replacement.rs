@@ -6,6 +6,7 @@ use haulier_model::Language;
 use haulier_worker::{Worker, WorkerId};
 
 use super::Scheduler;
+use crate::{pool::Pool, run::PoolKey};
 
 /// Workers of a pool that may finish what they have while the next ones work; more wait for one of them to end.
 const MOST_DRAINING: usize = 3;
@@ -32,11 +33,24 @@ impl Scheduler {
         true
     }
 
-    /// The JVM workers of a group, and whether they are being replaced.
-    pub(crate) fn java_workers(&self, group: &str) -> Vec<(Arc<Worker>, bool)> {
+    /// Workers that have run a task and are not being replaced.
+    pub(crate) fn used_workers(&self) -> Vec<Arc<Worker>> {
         let state = self.state.lock();
-        let pools = state.pools.iter().filter(|(key, _)| &*key.group == group && key.language == Language::Java);
-        let workers = pools.flat_map(|(_, pool)| &pool.workers);
-        workers.map(|worker| (worker.worker.clone(), worker.draining)).collect()
+        let workers = state.pools.values().flat_map(|pool| &pool.workers);
+        let used = workers.filter(|worker| worker.used && !worker.replaced && !worker.draining);
+        used.map(|worker| worker.worker.clone()).collect()
+    }
+
+    /// The JVM workers that run tasks of an identity, also those that it shares with others: with the trust group of each,
+    /// and whether it is being replaced.
+    pub(crate) fn java_workers(&self, identity: &str) -> Vec<(Arc<Worker>, Arc<str>, bool)> {
+        let state = self.state.lock();
+        let serves = |key: &PoolKey, pool: &Pool| &*key.group == identity || pool.has_served(identity);
+        let pools = state.pools.iter().filter(|(key, pool)| key.language == Language::Java && serves(key, pool));
+        let workers = pools.flat_map(|(key, pool)| pool.workers.iter().map(move |worker| (key, worker)));
+        let mut workers: Vec<_> =
+            workers.map(|(key, worker)| (worker.worker.clone(), key.group.clone(), worker.draining)).collect();
+        workers.sort_by_key(|(worker, ..)| worker.id());
+        workers
     }
 }

@@ -1101,7 +1101,7 @@ pub struct WorkerLoaders {
     pub node: ::prost::alloc::string::String,
     #[prost(uint32, tag = "3")]
     pub process_id: u32,
-    /// Whose tasks it runs.
+    /// Whose tasks it runs; "code " and the digest of a class path: of all identities that share that code.
     #[prost(string, tag = "4")]
     pub identity: ::prost::alloc::string::String,
     /// Another worker takes its place.
@@ -1512,7 +1512,7 @@ pub mod cluster_service_client {
                 .insert(GrpcMethod::new("haulier.v1.ClusterService", "ListSessions"));
             self.inner.unary(req, path, codec).await
         }
-        /// The JVM workers of this identity on the node that is asked, and the loaders that stay in their memory.
+        /// The JVM workers that run tasks of this identity on the node that is asked, those of shared code included, and the loaders that stay in their memory.
         pub async fn list_loaders(
             &mut self,
             request: impl tonic::IntoRequest<super::ListLoadersRequest>,
@@ -1587,7 +1587,7 @@ pub mod cluster_service_server {
             tonic::Response<super::ListSessionsResponse>,
             tonic::Status,
         >;
-        /// The JVM workers of this identity on the node that is asked, and the loaders that stay in their memory.
+        /// The JVM workers that run tasks of this identity on the node that is asked, those of shared code included, and the loaders that stay in their memory.
         async fn list_loaders(
             &self,
             request: tonic::Request<super::ListLoadersRequest>,
@@ -2845,6 +2845,10 @@ pub struct ExplainRequest {
     /// As of Submit.
     #[prost(string, repeated, tag = "7")]
     pub parent_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// A task of the caller that runs at this node or has ended in the last ten minutes: "SESSION/NUMBER", as the context
+    /// "task" of its error says it. Then nothing but the name is to be said: the rest is that of the task.
+    #[prost(string, tag = "8")]
+    pub task: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainResponse {

@@ -153,14 +153,14 @@ async fn the_least_recently_used_makes_room() {
     let first = java(node.address(), Continuous).await;
     assert_eq!(count(&first, JAVA).await, 1);
     let kept = only(&operator).await;
-    // The first one is in use: the code of the second goes with its session.
-    price(&node).await;
+    // The first one is in use: the second cannot stay, and says so.
+    let refused = price(&node).await.expect_err("no room");
+    assert_eq!(refused.kind(), ErrorKind::ResourceExhausted, "{refused:?}");
+    assert!(refused.hint_text().contains("--continuous-count"), "{refused:?}");
     assert_eq!(only(&operator).await.snapshot, kept.snapshot);
     first.cluster.close().await;
-    let replaced = until(DEADLINE, async || {
-        price(&node).await;
-        only(&operator).await.snapshot != kept.snapshot
-    });
+    let replaced =
+        until(DEADLINE, async || price(&node).await.is_ok() && only(&operator).await.snapshot != kept.snapshot);
     assert!(replaced.await, "{}", node.output());
 }
 
@@ -168,7 +168,7 @@ async fn the_least_recently_used_makes_room() {
 async fn what_takes_too_much_makes_room() {
     let arguments = ["--continuous-bytes", "1", "--continuous-ttl", "20"];
     let node = TestNode::start(NodeOptions::default().arguments(arguments)).expect("a node");
-    price(&node).await;
+    price(&node).await.expect("a result");
     let operator = haulier::connect(node.address()).await.expect("a connection");
     let gone = until(DEADLINE, async || {
         let none = operator.continuous_code().await.is_ok_and(|code| code.is_empty());
@@ -177,11 +177,12 @@ async fn what_takes_too_much_makes_room() {
     assert!(gone.await, "{}", node.output());
 }
 
-async fn price(node: &TestNode) {
+async fn price(node: &TestNode) -> haulier::Result<()> {
     let options = ConnectOptions::new(node.address()).mode(Continuous);
     let client = PeerClient::connect(options, Language::Java, vec![fixture("pricing-1.jar")]).await;
-    client.call(Target::Any, "acme/Price", "acme.Price#versions", &[]).await.expect("a result");
+    let result = client.call(Target::Any, "acme/Price", "acme.Price#versions", &[]).await;
     client.cluster.close().await;
+    result.map(drop)
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Code that stays, on several nodes: a new node takes it from the others, and tasks find it wherever they run.
 use std::time::Duration;
 
-use haulier::{ConnectOptions, DeploymentMode::Continuous, ErrorKind, Target};
+use haulier::{ConnectOptions, DeploymentMode::Continuous, ErrorKind, Retry, Target};
 use haulier_testkit::{NodeOptions, TestCluster, until};
 
 use crate::{
@@ -55,4 +55,21 @@ async fn undeploy_is_heard_by_all() {
         });
         assert!(gone.await, "{cluster}");
     }
+}
+
+/// A member cannot write the record while the owner of the catalogue does not run: the client hears it.
+#[tokio::test]
+async fn code_that_cannot_stay_is_not_run() {
+    let cluster = TestCluster::start(2).await;
+    let client = java_with(ConnectOptions::new(cluster.address(2)).mode(Continuous)).await;
+    cluster.stop(1);
+    let call = async || client.call(Target::Node("n2".into()), JAVA.0, JAVA.1, &[]).await;
+    let refused = call().await.expect_err("there is no record of it");
+    assert_eq!((refused.kind(), refused.retry()), (ErrorKind::Unavailable, Retry::Later), "{refused:?}");
+    assert!(refused.to_string().contains("cannot stay") && refused.hint_text().contains("shared"), "{refused:?}");
+    cluster.resume(1);
+    let stays = until(DEADLINE, async || call().await.is_ok());
+    assert!(stays.await, "{cluster}");
+    let operator = cluster.client(2).await;
+    only(&operator).await;
 }

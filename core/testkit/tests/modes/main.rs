@@ -2,6 +2,7 @@
 mod client;
 mod continuous;
 mod continuous_cluster;
+mod fetching;
 mod peer_loading_off;
 mod sharing;
 mod trust;

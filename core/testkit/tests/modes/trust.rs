@@ -6,7 +6,7 @@ use haulier::{
     DeploymentMode::{self, Continuous, Private, Shared},
     ErrorKind,
 };
-use haulier_testkit::{NodeOptions, PeerClient, TestNode};
+use haulier_testkit::{CommandLine, NodeOptions, PeerClient, TestNode};
 
 use crate::client::{JAVA, PROCESS, count, count_by, java_with, module};
 
@@ -39,6 +39,26 @@ async fn identities_share_a_process_only_when_both_say_so() {
     assert_eq!(count(&bob, PROCESS).await, shared);
     assert!(shared != of_alice && shared != of_bob, "a group of its own");
     assert_eq!((count(&alice, JAVA).await, count(&bob, JAVA).await), (1, 2));
+}
+
+/// What is shared is listed for those who share it, beside what is their own.
+#[tokio::test]
+async fn loaders_of_shared_code_are_listed_for_those_who_share() {
+    let (node, _folder) = node();
+    let connect = async |token: &str, mode| java_with(options(&node, token, mode)).await;
+    let (alice, bob) = (connect(ALICE, Shared).await, connect(BOB, Private).await);
+    let (shared, own) = (count(&alice, PROCESS).await, count(&bob, PROCESS).await);
+    let of_alice = alice.cluster.loaders().await.expect("a list");
+    let of_bob = bob.cluster.loaders().await.expect("a list");
+    let processes =
+        |list: &[haulier::WorkerLoaders]| list.iter().map(|one| i64::from(one.process_id)).collect::<Vec<_>>();
+    assert!(processes(&of_alice).contains(&shared), "{of_alice:?}");
+    assert!(of_alice.iter().any(|worker| worker.identity.starts_with("code ")), "{of_alice:?}");
+    assert_eq!(processes(&of_bob), [own], "he shares nothing: {of_bob:?}");
+    assert_eq!(count(&bob.in_mode(Shared), PROCESS).await, shared);
+    let command = CommandLine::new(node.address()).variable("HAULIER_TOKEN", BOB);
+    let listed = command.run(&["sessions", "--loaders"]).await.succeeded();
+    assert!(listed.contains(&shared.to_string()) && listed.contains("code "), "{listed}");
 }
 
 #[tokio::test]

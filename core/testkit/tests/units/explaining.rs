@@ -2,7 +2,7 @@
 use std::{path::Path, process::Stdio};
 
 use haulier::{Cluster, ErrorKind, LoadingPolicy, Question};
-use haulier_testkit::{NodeOptions, TestNode, fixture};
+use haulier_testkit::{NodeOptions, PeerClient, TestNode, fixture};
 
 async fn node() -> (TestNode, Cluster) {
     let node = TestNode::start(NodeOptions::default()).expect("a node");
@@ -73,6 +73,61 @@ async fn failures_say_it_in_the_same_words() {
     assert_eq!(error.kind(), ErrorKind::CodeNotFound);
     let said = error.contexts().iter().find(|(key, _)| key == "explained").map(|(_, text)| text.clone());
     assert_eq!(said, Some(explained), "{error:?}");
+}
+
+/// The name that a failure says is that of a task.
+fn task_of(error: &haulier::Error) -> String {
+    let task = error.contexts().iter().find(|(key, _)| key == "task").map(|(_, task)| task.clone());
+    task.unwrap_or_else(|| panic!("no task: {error:?}"))
+}
+
+/// What a task saw, also when it, its session and its unit have gone.
+#[tokio::test]
+async fn the_class_path_of_a_task_is_explained() {
+    let (node, cluster) = node().await;
+    deploy(&cluster, "old", &fixture("pricing-1.jar")).await;
+    deploy(&cluster, "new", &fixture("pricing-2.jar")).await;
+    let session = haulier::connect(node.address()).await.expect("a connection");
+    let failing = session.task(["old", "new"], "acme.Prise").policy(LoadingPolicy::ParentFirst);
+    let task = task_of(&failing.call::<()>(()).await.expect_err("there is no such class"));
+    let of_task = |name: &str| Question { name: name.into(), task: task.clone(), ..Question::default() };
+    let explained = cluster.explain(of_task("acme.Price")).await.expect("a class");
+    let labels: Vec<&str> = explained.places.iter().map(|place| place.label.as_str()).collect();
+    assert_eq!(labels, ["old:1.0.0/pricing-1.jar", "new:1.0.0/pricing-2.jar"]);
+    assert!(explained.rule.contains("parent-first"), "{explained}");
+    session.close().await;
+    let command = haulier_testkit::CommandLine::new(node.address());
+    let said = command.run(&["explain", "acme.Price", "--job", &task]).await.succeeded();
+    assert_eq!(said.trim(), explained.to_string().trim());
+    for name in ["old", "new"] {
+        cluster.undeploy(name, true).await.expect("undeployed");
+    }
+    let gone = haulier_testkit::until(std::time::Duration::from_secs(30), async || {
+        cluster.collect_garbage(false).await.expect("a collection");
+        let answer = cluster.explain(of_task("acme.Price")).await;
+        answer.is_err_and(|error| error.kind() == ErrorKind::NotFound && error.to_string().contains("no longer"))
+    });
+    assert!(gone.await, "{}", node.output());
+    let kind = async |task: &str| {
+        let question = Question { name: "acme.Price".into(), task: task.into(), ..Question::default() };
+        cluster.explain(question).await.expect_err("no such task").kind()
+    };
+    assert_eq!((kind("nobody/1").await, kind("1").await), (ErrorKind::NotFound, ErrorKind::InvalidArgument));
+    let both = command.run(&["explain", "acme.Price", "--job", &task, "--unit", "old"]).await;
+    assert_eq!(both.code, 2, "{both:?}");
+}
+
+/// Code of a client, while the task runs and after.
+#[tokio::test]
+async fn the_code_of_a_client_is_explained_by_its_task() {
+    let (node, cluster) = node().await;
+    let options = haulier::ConnectOptions::new(node.address());
+    let client = PeerClient::connect(options, haulier::Language::Java, vec![fixture("pricing-1.jar")]).await;
+    let failed = client.call(haulier::Target::Any, "acme/Price", "acme.Prise", &[]).await;
+    let task = task_of(&failed.expect_err("there is no such class"));
+    let question = Question { name: "acme.Price".into(), task, ..Question::default() };
+    let explained = cluster.explain(question).await.expect("a class");
+    assert!(explained.places[0].peer && explained.places[0].label.ends_with("/pricing-1.jar"), "{explained}");
 }
 
 /// A class that was compiled against another version of its library says which one it got, and what that hides.

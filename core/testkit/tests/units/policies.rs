@@ -2,7 +2,7 @@
 use std::{fs, path::Path, process::Command};
 
 use haulier::{Cluster, ErrorKind, LoadingPolicy, Task};
-use haulier_testkit::{NodeOptions, TestNode, fixture};
+use haulier_testkit::{Jar, NodeOptions, TestNode, fixture};
 
 /// A class that the platform has, too, in a package that no rule names.
 const TWIN: &str = "package com.sun.nio.file; public class ExtendedOpenOption {}";
@@ -56,6 +56,13 @@ async fn what_is_seldom_meant_is_said() {
     assert!(unit.warnings.iter().any(|warning| warning.starts_with("pricing-1.jar hides acme/")), "{unit:?}");
     let alone = cluster.deploy("one", "1.0.0").jar(fixture("pricing-1.jar")).send().await.expect("a unit");
     assert!(alone.warnings.is_empty(), "{alone:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = Jar::read(&fixture("pricing-1.jar"));
+    app.with("META-INF/MANIFEST.MF", "Class-Path: lib/rates.jar lib/util.jar\n").write(&folder.path().join("app.jar"));
+    Jar::default().with("util.txt", "x").write(&folder.path().join("util.jar"));
+    let deploy = cluster.deploy("app", "1.0.0").jar(folder.path().join("app.jar")).jar(folder.path().join("util.jar"));
+    let warnings = deploy.send().await.expect("a unit").warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("of app.jar names lib/rates.jar, which"), "{warnings:?}");
     let listed = cluster.list_units("both").await.expect("a list");
     assert!(listed[0].warnings.is_empty(), "only the deployment says it");
 

@@ -226,6 +226,8 @@ async fn a_worker_that_keeps_too_much_is_replaced() {
 async fn code_finds_its_own_loader_wherever_it_runs() {
     let site = Site::start(&["--slots", "2"], &[]).await;
     let unit = site.deploy("rows", "1.0.0").await;
+    let open: TaskHandle<bool> = site.cluster.task(unit.as_str(), "acme.Rows#isJdkOpen").submit(());
+    assert!(!within(60, "a look", open).await.expect("an answer"), "the JDK is opened to the worker alone");
     let contexts: TaskHandle<Vec<String>> = site.cluster.task(unit.as_str(), "acme.Contexts").submit(());
     let mut seen = within(60, "the contexts", contexts).await.expect("a list");
     seen.sort();

@@ -16,9 +16,6 @@ const NATIVE_ACCESS: u32 = 22;
 /// A heap below this is best served by one collecting thread, in bytes.
 const SMALL_HEAP: u64 = 1 << 30;
 
-/// What a worker needs to see of the JDK to find what holds a loader: threads and their variables, timers, pools.
-const OPENED: [&str; 3] = ["java.base/java.lang", "java.base/java.util", "java.base/java.util.concurrent"];
-
 /// Checks what no worker could be started from.
 pub(super) fn check(spec: &WorkerSpec) -> Result<()> {
     let problem = if spec.slots == 0 || spec.slots > WorkerSpec::SLOT_LIMIT {
@@ -56,7 +53,6 @@ pub(super) fn java(options: &SupervisorOptions, spec: &WorkerSpec) -> Result<Ins
     if let Some(pattern) = &options.serial_filter {
         arguments.push(format!("-Dhaulier.serialFilter={pattern}"));
     }
-    arguments.extend(OPENED.map(|package| format!("--add-opens={package}=ALL-UNNAMED")));
     if let Some(bytes) = spec.memory {
         arguments.push(format!("-Xmx{}k", (bytes / 1024).max(2048)));
         if bytes < SMALL_HEAP {

@@ -376,6 +376,11 @@ public class Rows {
         return process();
     }
 
+    /** Whether a task sees the private fields of the JDK that the worker sees. */
+    public static boolean isJdkOpen() throws Exception {
+        return Thread.class.getDeclaredField("threadLocals").trySetAccessible();
+    }
+
     public static int loadedClasses() {
         return ManagementFactory.getClassLoadingMXBean().getLoadedClassCount();
     }

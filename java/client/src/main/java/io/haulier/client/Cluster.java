@@ -277,6 +277,14 @@ public final class Cluster implements AutoCloseable {
     }
 
     /**
+     * The code that stays of this identity's sessions in the continuous mode, on whatever node; what was used last comes
+     * first. Its reference is run in place of a unit, and undeployed.
+     */
+    public CompletableFuture<List<ContinuousCode>> continuousCode() {
+        return ask(fields -> Fields.all(fields, ContinuousCode::read), Question.CONTINUOUS_CODE);
+    }
+
+    /**
      * Says where a class ("com.acme.Price"), a resource ("com/acme/prices.csv") or a module ("acme.price") comes from in
      * the class path of these units: which root gives it, which others have it too, and which rule decides. Nothing is
      * loaded.
@@ -293,6 +301,16 @@ public final class Cluster implements AutoCloseable {
     public CompletableFuture<Explanation> explainIn(String sessionId, String name, String... units) {
         Stream<String> arguments = Stream.concat(Stream.of(name, sessionId), Arrays.stream(units));
         return ask(fields -> Explanation.read(new Fields(fields)), Question.EXPLAIN, arguments.toArray());
+    }
+
+    /**
+     * As {@link #explain}, in the class path of a task of this identity that runs at this node, or has ended there in the
+     * last ten minutes.
+     *
+     * @param task "SESSION/NUMBER", as the error of a task says it
+     */
+    public CompletableFuture<Explanation> explainTask(String task, String name) {
+        return ask(fields -> Explanation.read(new Fields(fields)), Question.EXPLAIN_TASK, name, task);
     }
 
     /**

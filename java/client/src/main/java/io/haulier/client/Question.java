@@ -31,5 +31,9 @@ enum Question {
     /** A name, a session or nothing, then units. */
     EXPLAIN,
     /** A reference, the folder, and whether what is there is replaced. */
-    DOWNLOAD
+    DOWNLOAD,
+    /** A name, and a task. */
+    EXPLAIN_TASK,
+    /** The code that stays of sessions. */
+    CONTINUOUS_CODE
 }

@@ -15,7 +15,7 @@ final class Cleaning {
     /** Cleans once; returns what is found that may hold each loader. */
     static Gone run(Collection<TaskClassLoader> loaders) throws InterruptedException {
         Gone gone = new Gone(loaders);
-        Thread thread = new Thread(null, () -> clean(gone), "haulier-clean", 0, false);
+        Thread thread = new Thread(null, new Work(gone), "haulier-clean", 0, false);
         thread.setDaemon(true);
         thread.start();
         thread.join(PATIENCE);
@@ -26,6 +26,25 @@ final class Cleaning {
             return late;
         }
         return gone;
+    }
+
+    /**
+     * Forgets what it works on when it begins: from JDK 19 on a thread holds its task to its very end, and that may be
+     * after the collection that comes next, even when it was joined.
+     */
+    private static final class Work implements Runnable {
+        private Gone gone;
+
+        Work(Gone gone) {
+            this.gone = gone;
+        }
+
+        @Override
+        public void run() {
+            Gone taken = gone;
+            gone = null;
+            clean(taken);
+        }
     }
 
     private static void clean(Gone gone) {

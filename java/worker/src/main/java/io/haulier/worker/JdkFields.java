@@ -5,8 +5,8 @@ import java.lang.invoke.VarHandle;
 import java.lang.reflect.Field;
 
 /**
- * Private fields of the JDK, which cleaning needs to see. They are there when the JVM was started with the packages
- * opened, as nodes start it; where one is not, what depends on it is left out.
+ * Private fields of the JDK, which cleaning needs to see. They are there when {@link Main} has opened their packages to
+ * this module; where one is not, what depends on it is left out.
  */
 final class JdkFields {
     private static final VarHandle THREAD_LOCALS = threadField("threadLocals");

@@ -12,6 +12,9 @@ public final class Main {
     private static final long STACK_SIZE = 8L * 1024 * 1024;
     private static final int UNUSABLE = 70;
 
+    /** What the worker needs to see of the JDK to find what holds a loader: threads and their variables, timers, pools. */
+    private static final String[] OPENED = {"java.lang", "java.util", "java.util.concurrent"};
+
     private Main() {}
 
     /** Runs until the node is gone. */
@@ -28,10 +31,11 @@ public final class Main {
     private static void serve(int control, int slots) throws InterruptedException {
         ForkJoinThreads.install();
         System.load(System.getProperty("haulier.native"));
+        openJdk();
         String version = System.getProperty("java.version");
         long worker = Native.connect(control, version, new String[] {"java-" + Runtime.version().feature()});
-        Unloader unloader = new Unloader(TaskLoop::activity, (released, collected, leaked, recovered) -> report(
-                worker, released, collected, leaked, recovered));
+        Unloader unloader = new Unloader(TaskLoop::activity, Main::collect, (released, collected, leaked, recovered) ->
+                report(worker, released, collected, leaked, recovered));
         TaskLoop.prepare(new Loaders(digest -> new NativeClassPath(worker, digest), slots, unloader::depart), slots);
         startUnloader(unloader);
         CountDownLatch open = new CountDownLatch(slots);
@@ -49,11 +53,26 @@ public final class Main {
         open.await();
     }
 
+    /** Before anything looks at {@link JdkFields}: they are closed to tasks, and without this to the worker, too. */
+    private static void openJdk() {
+        try {
+            Native.openPackages(Object.class.getModule(), OPENED, Main.class.getModule());
+        } catch (NoSuchMethodError otherRelease) {
+            System.err.println("haulier: this JVM does not show what holds class loaders: " + otherRelease.getMessage());
+        }
+    }
+
     /** Without it loaders are not cleaned up after; tasks run all the same. */
     private static void startUnloader(Unloader unloader) {
         Thread thread = new Thread(null, unloader, "haulier-unload");
         thread.setDaemon(true);
         thread.start();
+    }
+
+    /** What the heap gives back, and what the compilers of the JVM have freed and the allocator kept. */
+    private static void collect() {
+        System.gc();
+        Native.trimMemory();
     }
 
     private static void report(long worker, long released, long collected, Departed leaked, Departed recovered) {

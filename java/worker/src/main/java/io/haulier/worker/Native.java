@@ -13,6 +13,16 @@ final class Native {
     /** Says to the node why this process cannot work. */
     static native void refuse(int controlDescriptor, String javaVersion, String problem);
 
+    /**
+     * Opens packages of a module to one other module, and to no task's.
+     *
+     * @throws NoSuchMethodError in a JVM that does not have the way to do so
+     */
+    static native void openPackages(Module module, String[] packages, Module reader);
+
+    /** Gives memory back to the system that the process's allocator keeps and nobody uses. */
+    static native void trimMemory();
+
     /** Answers the node until it is gone; calls {@link TaskLoop#cancel} and {@link TaskLoop#release}. */
     static native void serveControl(long worker, Class<?> taskLoop);
 

@@ -47,6 +47,7 @@ final class Unloader implements Runnable {
     private static final long ENQUEUED_WITHIN = 200;
 
     private final LongSupplier activity;
+    private final Runnable collecting;
     private final Listener listener;
     private final ReferenceQueue<TaskClassLoader> queue = new ReferenceQueue<>();
     private final Set<Departed> departed = new LinkedHashSet<>();
@@ -59,9 +60,10 @@ final class Unloader implements Runnable {
     private long lastCollection = System.nanoTime() - BETWEEN_COLLECTIONS;
     private long collectionTook;
 
-    /** {@code activity} changes with each task that begins or ends. */
-    Unloader(LongSupplier activity, Listener listener) {
+    /** {@code activity} changes with each task that begins or ends; {@code collecting} is a full collection. */
+    Unloader(LongSupplier activity, Runnable collecting, Listener listener) {
         this.activity = activity;
+        this.collecting = collecting;
         this.listener = listener;
     }
 
@@ -155,7 +157,7 @@ final class Unloader implements Runnable {
     private void collect() throws InterruptedException {
         cleanAgain();
         long begun = System.nanoTime();
-        System.gc();
+        collecting.run();
         lastCollection = System.nanoTime();
         collectionTook = lastCollection - begun;
         forgetCollected(ENQUEUED_WITHIN);

@@ -44,8 +44,8 @@ pub use code::CodeScope;
 pub use deploy::{Deploy, DeployProgress, Deployment, MavenOptions, UnitOrigin};
 pub use explain::{ExplainedPlace, Explanation, Question};
 pub use haulier_model::{
-    Codec, DeploymentMode, Digest, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result, Retry, RootKind,
-    Value,
+    Codec, DeploymentMode, Digest, EnvironmentPolicy, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result,
+    Retry, RootKind, Value,
 };
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
 pub use loaders::{LeakedLoader, WorkerLoaders};

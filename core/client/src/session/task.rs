@@ -95,6 +95,8 @@ pub(crate) fn submit(submission: Submission) -> (v1::Submit, Bytes) {
         idempotency_key: submission.idempotency_key,
         result_codecs: submission.result_codecs.into_iter().map(|codec| v1::Codec::from(codec).into()).collect(),
         requires: submission.requires,
+        requirements: submission.requirements,
+        environment: v1::EnvironmentPolicy::from(submission.environment).into(),
         mode: submission.mode.map_or(v1::DeploymentMode::Unspecified, Into::into).into(),
         failover: submission.failover,
         ..Default::default()

@@ -2101,6 +2101,13 @@ pub struct Submit {
     /// Prefixes of names that are asked at the parent first: "com.acme.contract". At most 100, of 256 characters each.
     #[prost(string, repeated, tag = "19")]
     pub parent_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Python: the installed distributions that the client's code imports, in the client's versions: "numpy==2.4.1". At most
+    /// 1,000, of 256 characters each.
+    #[prost(string, repeated, tag = "20")]
+    pub requirements: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What is done with them.
+    #[prost(enumeration = "EnvironmentPolicy", tag = "21")]
+    pub environment: i32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {
@@ -2282,6 +2289,42 @@ impl LoadingPolicy {
             "LOADING_POLICY_PARENT_FIRST" => Some(Self::ParentFirst),
             "LOADING_POLICY_CHILD_FIRST" => Some(Self::ChildFirst),
             "LOADING_POLICY_SELF_ONLY" => Some(Self::SelfOnly),
+            _ => None,
+        }
+    }
+}
+/// What a node does with the requirements of a submit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EnvironmentPolicy {
+    Unspecified = 0,
+    /// The default: the submit is refused if the interpreter that would run it lacks one, or has it in another version.
+    Check = 1,
+    /// The node builds an environment of them, once for each set, and runs the task there.
+    Build = 2,
+    /// They are not looked at.
+    Ignore = 3,
+}
+impl EnvironmentPolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENVIRONMENT_POLICY_UNSPECIFIED",
+            Self::Check => "ENVIRONMENT_POLICY_CHECK",
+            Self::Build => "ENVIRONMENT_POLICY_BUILD",
+            Self::Ignore => "ENVIRONMENT_POLICY_IGNORE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENVIRONMENT_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENVIRONMENT_POLICY_CHECK" => Some(Self::Check),
+            "ENVIRONMENT_POLICY_BUILD" => Some(Self::Build),
+            "ENVIRONMENT_POLICY_IGNORE" => Some(Self::Ignore),
             _ => None,
         }
     }

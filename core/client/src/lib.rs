@@ -54,7 +54,7 @@ pub use options::{ConnectOptions, DEFAULT_PORT};
 pub use sessions::{ContinuousCode, Promotion, SessionInfo};
 pub use submission::{CodeReference, Completion, NodeOutcome, Output, Submission, Target, TaskId};
 pub use task::{Map, Task, TaskHandle, Units};
-pub use units::{CollectedGarbage, DeployedUnit, UnitDetails, UnitEntry, UnitOriginal, UnitState};
+pub use units::{CollectedGarbage, DeployedUnit, PinnedRequirement, UnitDetails, UnitEntry, UnitOriginal, UnitState};
 pub use watches::{StorageWatch, WatchProblem};
 
 /// Connects to the node at `address` (`host:port`, or `host` for port 7440), without token and TLS; see

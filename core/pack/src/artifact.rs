@@ -9,9 +9,11 @@ const LARGEST: u64 = 1 << 20;
 
 impl PackedRoots {
     /// The version that the artifact says it has, if it is a single jar or wheel: `Implementation-Version` or
-    /// `Bundle-Version` of a jar's manifest, else the one `pom.properties` in it; `Version` of a wheel's metadata.
+    /// `Bundle-Version` of a jar's manifest, else the one `pom.properties` in it; `Version` of a wheel's metadata. A lock
+    /// of requirements beside it does not count.
     pub fn artifact_version(&self) -> Option<Version> {
-        match self.roots.as_slice() {
+        let roots: Vec<&PackedRoot> = self.roots.iter().filter(|root| !root.root.is_lock()).collect();
+        match roots.as_slice() {
             [root] => of_wheel(root).or_else(|| of_jar(root)),
             // The class path inside a jar: the version is that of the jar.
             [root, inside @ ..] if root.file().is_some() && inside.iter().all(|root| root.file().is_none()) => {

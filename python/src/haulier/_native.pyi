@@ -120,6 +120,9 @@ class Deployments:
         include: Sequence[str],
         exclude: Sequence[str],
         repositories: Sequence[str],
+        requirement_files: Sequence[str],
+        requirements: Sequence[str],
+        uv: str | None,
     ) -> Deployment: ...
     def close(self) -> None:
         """Stop the deployments that are under way."""
@@ -128,8 +131,14 @@ class Deployments:
     def list(self, name: str) -> Sequence[_UnitFields]: ...
     def inspect(
         self, reference: str
-    ) -> tuple[_UnitFields, Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]:
-        """Return the fields of the unit, of its entries, of its origins and of its originals."""
+    ) -> tuple[
+        _UnitFields,
+        Sequence[tuple[Any, ...]],
+        Sequence[tuple[Any, ...]],
+        Sequence[tuple[Any, ...]],
+        Sequence[tuple[Any, ...]],
+    ]:
+        """Return the fields of the unit, of its entries, of its origins, of its originals and of its requirements."""
 
     def download(self, reference: str, folder: str, force: bool) -> Sequence[Path]: ...
     def set_alias(self, name: str, alias: str, version: str) -> _UnitFields: ...

@@ -3540,6 +3540,18 @@ pub struct UnitOriginal {
     #[prost(uint64, tag = "3")]
     pub size: u64,
 }
+/// A Python distribution that a unit requires, as its lock says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PinnedRequirement {
+    /// Normalised: "requests".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    /// Where it counts, as an environment marker; empty: everywhere.
+    #[prost(string, tag = "3")]
+    pub marker: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnitEntry {
     #[prost(string, tag = "1")]
@@ -3644,7 +3656,8 @@ pub mod deploy_response {
         Unit(super::Unit),
     }
 }
-/// Sources that the node itself fetches: URLs, Maven coordinates. It reads none of its own files for a client.
+/// Sources that the node itself fetches: URLs, Maven coordinates, Python requirements ("requests==2.32.3",
+/// "pypi:requests"), which become one lock. It reads none of its own files for a client.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployFromRequest {
     #[prost(string, tag = "1")]
@@ -3928,6 +3941,9 @@ pub struct GetUnitResponse {
     /// In the first page: its loaders that stay in the memory of workers of this identity, on the node that is asked.
     #[prost(message, repeated, tag = "5")]
     pub leaked_loaders: ::prost::alloc::vec::Vec<LeakedLoader>,
+    /// In the first page: the Python distributions that its locks name, sorted by name.
+    #[prost(message, repeated, tag = "6")]
+    pub requirements: ::prost::alloc::vec::Vec<PinnedRequirement>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DownloadRequest {

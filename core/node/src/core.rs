@@ -24,12 +24,14 @@ use crate::{
     class_paths::ClassPaths,
     content::Fetches,
     continuous::Continuous,
+    environments::Environments,
     identity::{Identity, Tokens},
     jdks::Jdks,
     loaders::Loaders,
     members::{Members, Peer},
     options::Limits,
     payloads::PayloadFolder,
+    pythons::Pythons,
     relays::Relays,
     run::{PoolKey, StopReason},
     schedule::Scheduler,
@@ -47,14 +49,15 @@ pub(crate) struct NodeCore {
     pub(crate) peer_loading: bool,
     pub(crate) slots: u16,
     pub(crate) jdks: Jdks,
-    pub(crate) python: PathBuf,
-    pub(crate) interpreter: tokio::sync::OnceCell<PathBuf>,
+    pub(crate) pythons: Pythons,
+    pub(crate) python_environments: Arc<Environments>,
     pub(crate) runtimes: tokio::sync::OnceCell<HashMap<String, String>>,
     pub(crate) readable: Vec<PathBuf>,
     pub(crate) writable: Vec<PathBuf>,
     pub(crate) store: Store,
     pub(crate) store_packs: PathBuf,
-    pub(crate) environments: PathBuf,
+    /// Where the Python class paths are, each in a directory.
+    pub(crate) directories: PathBuf,
     pub(crate) units: Units,
     pub(crate) uploads: Uploads,
     pub(crate) class_paths: ClassPaths,
@@ -96,7 +99,13 @@ pub(crate) fn prepare_worker(node: &Arc<NodeCore>, session: &Session) {
     let shares = matches!(session.mode, DeploymentMode::Shared | DeploymentMode::Continuous);
     if session.language == Some(Language::Java) && !(shares && session.identity.is_verified()) {
         let group = session.identity.name().into();
-        node.scheduler.prepare(PoolKey { group, language: Language::Java, environment: None, java: None });
+        node.scheduler.prepare(PoolKey {
+            group,
+            language: Language::Java,
+            environment: None,
+            java: None,
+            python: None,
+        });
     }
 }
 
@@ -236,6 +245,9 @@ impl NodeCore {
         });
         if obsolete && let Err(error) = self.store.remove(&record.id, record.generation).await {
             tracing::warn!(unit = %record.id, %error, "cannot remove an obsolete unit; the next start tries again");
+        }
+        if obsolete {
+            self.python_environments.look_again();
         }
     }
 

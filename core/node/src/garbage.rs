@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use haulier_model::{Digest, Result};
 use haulier_store::{Collected, CollectionRules, Store};
 
-use crate::{continuous, core::NodeCore};
+use crate::{continuous, core::NodeCore, environments};
 
 /// Content that nothing names any more is a cache for this long: a program that is started again sends nothing.
 pub(crate) const CACHE_AGE: Duration = Duration::from_secs(3600);
@@ -24,6 +24,9 @@ impl NodeCore {
         let collected = self.store.collect(rules, live).await?;
         if collected.packs > 0 && !dry_run {
             tracing::info!(packs = collected.packs, bytes = collected.bytes, "content that nothing names was freed");
+        }
+        if !dry_run {
+            environments::tidy(self, true).await?;
         }
         Ok(collected)
     }

@@ -67,6 +67,10 @@ impl Scheduler {
                 let unneeded = pool.queue.is_empty() && (named || worker.idle_since.elapsed() >= limit);
                 let old = worker.is_idle() && (unneeded || (worker.replaced && worker.draining));
                 if old {
+                    if let Some(python) = &key.python {
+                        let program = python.program.display();
+                        tracing::info!(worker = %worker.worker.id(), %program, "an idle Python worker ends");
+                    }
                     workers.remove(&worker.worker.id());
                     retired.push(worker.worker.clone());
                 }

@@ -26,13 +26,7 @@ use std::{
 use haulier_model::{Digest, Hasher, Result};
 use parking_lot::Mutex;
 
-use self::{
-    flights::Flights,
-    installed::Installed,
-    lock::Pin,
-    record::Record,
-    uv::Uv,
-};
+use self::{flights::Flights, installed::Installed, lock::Pin, record::Record, uv::Uv};
 pub(crate) use self::{lock::FILE as LOCK_FILE, requirement::normal, sweep::tidy, task::runtime};
 use crate::pythons::PythonRuntime;
 

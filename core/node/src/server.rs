@@ -18,6 +18,7 @@ use haulier_protocol::{
         task_service_server::TaskServiceServer,
     },
 };
+use haulier_requirements::Uv;
 use haulier_store::{Store, UnitRecord};
 use haulier_worker::{Supervisor, SupervisorOptions};
 use parking_lot::Mutex;
@@ -198,6 +199,7 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
         jdks: Jdks::new(options.java.clone()),
         pythons: Pythons::new(options.python.clone(), options.limits.start),
         python_environments: Arc::new(python_environments),
+        uv: options.uv.clone().map(Uv::at),
         runtimes: tokio::sync::OnceCell::new(),
         readable: options.readable.clone(),
         writable: options.writable.clone(),

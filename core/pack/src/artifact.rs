@@ -113,4 +113,19 @@ mod tests {
             assert_eq!(version(file, entries).as_deref(), expected, "{file} {entries:?}");
         }
     }
+
+    #[test]
+    fn a_lock_beside_it_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let (jar, lock) = (folder.path().join("a.jar"), folder.path().join(haulier_model::Root::LOCK));
+        let mut archive = zip::ZipWriter::new(File::create(&jar).unwrap());
+        archive.start_file("META-INF/MANIFEST.MF", SimpleFileOptions::default()).unwrap();
+        archive.write_all(b"Implementation-Version: 1.2\n").unwrap();
+        archive.finish().unwrap();
+        std::fs::write(&lock, "six==1.16.0\n").unwrap();
+        let roots = PackedRoots::read_sources([&jar, &lock], &Limits::default()).unwrap();
+        assert_eq!(roots.names(), ["a.jar", haulier_model::Root::LOCK]);
+        assert_eq!(roots.artifact_version().unwrap().to_string(), "1.2");
+        assert!(PackedRoots::read_sources([&folder.path().join("other.txt")], &Limits::default()).is_err());
+    }
 }

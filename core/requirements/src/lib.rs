@@ -9,8 +9,9 @@
 //!
 //! let requirement: Requirement = "pypi:requests[socks]>=2".parse()?;
 //! assert_eq!(requirement.name(), "requests");
-//! let lock = Lock::parse("Six==1.16.0 --hash=sha256:8abb2f1d\n    # via acme\n")?;
-//! assert_eq!(lock.to_string(), "six==1.16.0 \\\n    --hash=sha256:8abb2f1d\n");
+//! let hash = format!("--hash=sha256:{}", "8a".repeat(32));
+//! let lock = Lock::parse(&format!("Six==1.16.0 {hash}\n    # via acme\n"))?;
+//! assert_eq!(lock.to_string(), format!("six==1.16.0 \\\n    {hash}\n"));
 //! # Ok::<(), haulier_model::Error>(())
 //! ```
 

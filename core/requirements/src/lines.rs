@@ -94,8 +94,8 @@ pub(crate) fn pin(line: &str) -> Result<Pin> {
         return refused("has no --hash");
     }
     let marker = marker.trim();
-    if marker.chars().any(char::is_control) {
-        return refused("has a control character");
+    if !marker.chars().all(|letter| letter.is_ascii_alphanumeric() || " _.-'\"<>=!~(),+*".contains(letter)) {
+        return refused("has a marker that is not understood");
     }
     hashes.sort();
     hashes.dedup();
@@ -109,10 +109,6 @@ fn is_version(text: &str) -> bool {
 }
 
 fn is_hash(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(algorithm, digits)| {
-        ["sha256", "sha384", "sha512"].contains(&algorithm)
-            && !digits.is_empty()
-            && digits.len() <= 128
-            && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-    })
+    text.strip_prefix("sha256:")
+        .is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }

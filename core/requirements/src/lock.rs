@@ -30,12 +30,12 @@ impl Lock {
     /// What the file of a lock is called. It lies at the top of a root.
     pub const FILE: &str = haulier_model::Root::LOCK;
     /// The most bytes of a lock.
-    pub const LIMIT: usize = 16 << 20;
+    pub const LIMIT: usize = 4 << 20;
     /// The most pins of a lock.
-    const MOST_PINS: usize = 10_000;
+    const MOST_PINS: usize = 4096;
 
     /// Reads pip's requirements format. `InvalidArgument` for a line that is not pinned by version and hash, or names
-    /// an index; `ResourceExhausted` for more than [`Lock::LIMIT`] bytes or 10,000 pins.
+    /// an index; `ResourceExhausted` for more than [`Lock::LIMIT`] bytes or 4,096 pins.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > Self::LIMIT {
             return Err(too_large(format!("{} bytes; {} are allowed", text.len(), Self::LIMIT)));
@@ -123,20 +123,29 @@ fn too_large(message: String) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The text with whole hashes: their first eight digits, eight times.
+    pub(crate) fn whole(text: &str) -> String {
+        let mut parts = text.split("sha256:");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| format!("{text}sha256:{}{}", part[..8].repeat(8), &part[8..]))
+    }
 
     #[test]
     fn a_lock_has_one_form() {
-        let text = "# made by hand\n--require-hashes\nSix == 1.16.0 --hash=sha256:BB --hash=sha256:aa  # via x\n\
-                    numpy[x]==2.4.6 ; python_full_version < '3.12' \\\n    --hash=sha256:01\n\
-                    numpy==2.5.0;python_full_version >= '3.12' --hash=sha256:02\n";
-        let lock = Lock::parse(text).unwrap();
-        let written = "numpy==2.4.6 ; python_full_version < '3.12' \\\n    --hash=sha256:01\n\
-                       numpy==2.5.0 ; python_full_version >= '3.12' \\\n    --hash=sha256:02\n\
-                       six==1.16.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n";
+        let text = "# made by hand\n--require-hashes\nSix == 1.16.0 --hash=sha256:BBBBBBBB --hash=sha256:aaaaaaaa  # via x\n\
+                    numpy[x]==2.4.6 ; python_full_version < '3.12' \\\n    --hash=sha256:01010101\n\
+                    numpy==2.5.0;python_full_version >= '3.12' --hash=sha256:02020202\n";
+        let lock = Lock::parse(&whole(text)).unwrap();
+        let written = whole(
+            "numpy==2.4.6 ; python_full_version < '3.12' \\\n    --hash=sha256:01010101\n\
+                       numpy==2.5.0 ; python_full_version >= '3.12' \\\n    --hash=sha256:02020202\n\
+                       six==1.16.0 \\\n    --hash=sha256:aaaaaaaa \\\n    --hash=sha256:bbbbbbbb\n",
+        );
         assert_eq!(lock.to_string(), written);
-        assert_eq!(Lock::parse(written).unwrap(), lock);
+        assert_eq!(Lock::parse(&written).unwrap(), lock);
         assert_eq!((lock.version_of("six"), lock.version_of("numpy")), (Some("1.16.0"), None));
         assert_eq!(lock.pins()[0].to_string(), "numpy==2.4.6 ; python_full_version < '3.12'");
     }
@@ -145,17 +154,18 @@ mod tests {
     fn what_is_not_pinned_is_refused() {
         for (text, part) in [
             ("six", "name==version"),
-            ("six==1.*  --hash=sha256:00", "name==version"),
-            ("six>=1 --hash=sha256:00", "name==version"),
+            ("six==1.*  --hash=sha256:00000000", "name==version"),
+            ("six>=1 --hash=sha256:00000000", "name==version"),
             ("six==1.16.0", "no --hash"),
             ("six==1.16.0 --hash=md5:00", "no hash"),
-            ("six @ https://me:secret@h/six.whl --hash=sha256:00", "name==version"),
+            ("six==1 ; a`b` --hash=sha256:00000000", "marker"),
+            ("six @ https://me:secret@h/six.whl --hash=sha256:00000000", "name==version"),
             ("-e .", "name==version"),
             ("-r other.txt", "name==version"),
             ("--index-url https://me:secret@h/simple\n", "--index-url"),
-            ("six==1 --hash=sha256:00\nsix==2 --hash=sha256:00", "pinned to 1 and to 2"),
+            ("six==1 --hash=sha256:00000000\nsix==2 --hash=sha256:00000000", "pinned to 1 and to 2"),
         ] {
-            let error = Lock::parse(text).unwrap_err();
+            let error = Lock::parse(&whole(text)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text}");
             assert!(error.to_string().contains(part) && !error.to_string().contains("secret"), "{text}: {error}");
             assert!(!error.hint_text().is_empty(), "{text}");
@@ -164,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_same_pin_twice_is_one() {
-        let lock = Lock::parse("a==1 --hash=sha256:00\na==1 --hash=sha256:01").unwrap();
-        assert_eq!(lock.to_string(), "a==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:01\n");
+        let lock = Lock::parse(&whole("a==1 --hash=sha256:00000000\na==1 --hash=sha256:01010101")).unwrap();
+        assert_eq!(lock.to_string(), whole("a==1 \\\n    --hash=sha256:00000000 \\\n    --hash=sha256:01010101\n"));
     }
 }

@@ -201,10 +201,11 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::tests::whole;
 
     fn written(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
         let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, whole(text)).unwrap();
         path
     }
 
@@ -212,18 +213,23 @@ mod tests {
     #[tokio::test]
     async fn locks_are_taken_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
-        let one = written(&folder, "one.txt", "--index-url https://me:secret@h/simple\nsix==1.16.0 --hash=sha256:aa\n");
-        let other = written(&folder, "other.txt", "# mine\nSix==1.16.0 --hash=sha256:aa\nidna==3.1 --hash=sha256:bb\n");
+        let one =
+            written(&folder, "one.txt", "--index-url https://me:secret@h/simple\nsix==1.16.0 --hash=sha256:aaaaaaaa\n");
+        let other = written(
+            &folder,
+            "other.txt",
+            "# mine\nSix==1.16.0 --hash=sha256:aaaaaaaa\nidna==3.1 --hash=sha256:bbbbbbbb\n",
+        );
         let none = Uv::at("/no/uv");
         let required = Requirements { files: vec![one.clone(), other], texts: Vec::new() };
         let locked = required.lock(Some(&none)).await.unwrap();
         assert_eq!(
             locked.lock.to_string(),
-            "idna==3.1 \\\n    --hash=sha256:bb\nsix==1.16.0 \\\n    --hash=sha256:aa\n"
+            whole("idna==3.1 \\\n    --hash=sha256:bbbbbbbb\nsix==1.16.0 \\\n    --hash=sha256:aaaaaaaa\n")
         );
         assert_eq!(locked.warnings.len(), 1);
         assert!(locked.warnings[0].contains("--index-url") && !locked.warnings[0].contains("secret"));
-        let against = written(&folder, "against.txt", "six==1.15.0 --hash=sha256:aa\n");
+        let against = written(&folder, "against.txt", "six==1.15.0 --hash=sha256:aaaaaaaa\n");
         let required = Requirements { files: vec![one, against], texts: Vec::new() };
         let error = required.lock(Some(&none)).await.unwrap_err();
         assert!(error.to_string().contains("1.15.0") && error.to_string().contains("1.16.0"), "{error}");
@@ -245,7 +251,7 @@ mod tests {
 
     #[test]
     fn one_requirement_gives_its_version() {
-        let lock = Lock::parse("a==1 --hash=sha256:00\nb==2 --hash=sha256:00").unwrap();
+        let lock = Lock::parse(&whole("a==1 --hash=sha256:00000000\nb==2 --hash=sha256:00000000")).unwrap();
         let required = |texts: &[&str]| Requirements {
             files: Vec::new(),
             texts: texts.iter().map(|text| text.parse().unwrap()).collect(),

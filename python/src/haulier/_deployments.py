@@ -110,7 +110,8 @@ class Deployments:
         has both already is taken as it is. Nodes make an environment of the result, which is part of the unit.
 
         Raises ``haulier.InvalidArgument`` for a name, version or source that is not acceptable, ``haulier.NotFound``
-        for a source or a distribution that is not there, ``haulier.Canceled`` if the unit is undeployed meanwhile. Ctrl-C stops it.
+        for a source or a distribution that is not there, ``haulier.Canceled`` if the unit is undeployed meanwhile.
+        Ctrl-C stops it.
         """
         files, texts = _requirements(requirements)
         started = self._units.start(

@@ -54,8 +54,13 @@ class Template:
         policy: str | None = None,
         parent_first: Sequence[str] = (),
         broadcast: bool = False,
+        environment: str | None = None,
+        distributions: Callable[[list[str]], list[str]] | None = None,
     ) -> None:
-        """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value."""
+        """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value.
+
+        ``distributions`` makes requirements of the top-level names that the closure imports and does not have.
+        """
 
 @final
 class Cluster:

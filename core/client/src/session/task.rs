@@ -62,7 +62,8 @@ impl PendingTask {
     pub(crate) fn size(&self) -> usize {
         let submit = &self.submit;
         let units: usize = submit.units.iter().map(|unit| unit.len() + 2).sum();
-        64 + submit.payload.len() + submit.entry_point.len() + units + submit.idempotency_key.len()
+        let requirements: usize = submit.requirements.iter().map(|text| text.len() + 2).sum();
+        64 + requirements + submit.payload.len() + submit.entry_point.len() + units + submit.idempotency_key.len()
     }
 }
 

@@ -10,6 +10,7 @@ mod many_units;
 mod node_crash;
 mod opaque;
 mod policies;
+mod requirements;
 mod sources_on_node;
 mod transfer;
 mod unloading;

@@ -24,7 +24,8 @@ fn served() -> tempfile::TempDir {
 /// A node that knows one index, and keeps nothing of it.
 async fn start(index: &str) -> (TestNode, Cluster) {
     let mut options = NodeOptions::default();
-    let variables = [("UV_DEFAULT_INDEX", index), ("UV_NO_CACHE", "1"), ("UV_HTTP_RETRIES", "0"), ("PIP_FIND_LINKS", "")];
+    let variables =
+        [("UV_DEFAULT_INDEX", index), ("UV_NO_CACHE", "1"), ("UV_HTTP_RETRIES", "0"), ("PIP_FIND_LINKS", "")];
     options.environment.extend(variables.map(|(name, value)| (name.into(), value.into())));
     options.environment.push(("HAULIER_UV".into(), uv()));
     let node = TestNode::start(options).expect("a node");

@@ -26,13 +26,7 @@ use std::{
 use haulier_model::{Digest, Hasher, Result};
 use parking_lot::Mutex;
 
-use self::{
-    flights::Flights,
-    installed::Installed,
-    lock::Pin,
-    record::Record,
-    uv::Uv,
-};
+use self::{flights::Flights, installed::Installed, lock::Pin, record::Record, uv::Uv};
 pub(crate) use self::{lock::FILE as LOCK_FILE, requirement::normal, sweep::tidy, task::runtime};
 use crate::pythons::PythonRuntime;
 
@@ -77,6 +71,11 @@ impl Recipe {
         }
         hasher.finish()
     }
+}
+
+/// The interpreter of an environment.
+fn program_in(folder: &Path) -> PathBuf {
+    folder.join("bin/python")
 }
 
 /// The environments of this node.
@@ -145,7 +144,7 @@ impl Environments {
             build::build(self, &folder, &recipe).await?;
         }
         let runtime = Arc::new(PythonRuntime {
-            program: folder.join("bin/python"),
+            program: program_in(&folder),
             interpreter: recipe.base.interpreter.clone(),
             environment: Some(InUse { folder }),
         });

@@ -47,7 +47,11 @@ pub(crate) struct InUse {
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        record::touch(&self.folder);
+        let folder = std::mem::take(&mut self.folder);
+        // Whoever lets it go may hold a lock. Without a runtime the node has ended, and the time of the start is near enough.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || record::touch(&folder)));
+        }
     }
 }
 

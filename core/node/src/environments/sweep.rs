@@ -89,6 +89,7 @@ pub(crate) async fn tidy(node: &Arc<NodeCore>, always: bool) -> Result<()> {
     if !environments.sweep.0.swap(false, Ordering::Relaxed) && !always {
         return Ok(());
     }
+    node.loaders.forget_gone();
     let units = node.store.list(None).await?;
     let (store, environments) = (node.store.clone(), environments.clone());
     let swept = tokio::task::spawn_blocking(move || {

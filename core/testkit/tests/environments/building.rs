@@ -2,9 +2,9 @@
 use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
 
 use haulier::{ErrorKind, Retry, Value};
-use haulier_testkit::{TestNode, until, within};
+use haulier_testkit::{NodeOptions, TestNode, until, within};
 
-use super::index::{DEADLINE, Index, call, deploy, environments};
+use super::index::{DEADLINE, Index, call, deploy, environments, uv};
 
 #[tokio::test]
 async fn units_have_their_own_versions_and_share_what_they_agree_on() {
@@ -132,9 +132,28 @@ async fn what_no_unit_needs_is_removed() {
     cluster.undeploy("old:1.0.0", false).await.expect("no unit");
     cluster.undeploy("new:1.0.0", false).await.expect("no unit");
     drop(cluster);
-    // Idle workers keep it for a minute; a collection looks at once, and later again.
-    let gone = until(Duration::from_secs(100), async || environments(&node).len() == 1).await;
+    let gone = until(Duration::from_secs(50), async || environments(&node).len() == 1).await;
     assert!(gone, "{}", node.output());
     let cluster = haulier::connect(node.address()).await.expect("a connection");
     assert_eq!(call(&cluster, "also_old", "version").await.expect("a version"), "1.0");
+}
+
+#[tokio::test]
+async fn a_large_distribution_of_the_public_index() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("requirements.in");
+    fs::write(&input, "numpy==2.4.6\n").expect("a file");
+    let mut resolve = std::process::Command::new(uv());
+    resolve.args(["pip", "compile", "--universal", "--generate-hashes", "--only-binary", ":all:"]);
+    let resolved = resolve.args(["--python-version", "3.11"]).arg(&input).output().expect("uv");
+    if !resolved.status.success() {
+        println!("skipped: PyPI cannot be reached: {}", String::from_utf8_lossy(&resolved.stderr));
+        return;
+    }
+    let arguments = ["--uv".to_owned(), uv().display().to_string()];
+    let node = TestNode::start(NodeOptions::default().arguments(arguments)).expect("a node");
+    let cluster = haulier::connect(node.address()).await.expect("a connection");
+    deploy(&cluster, "sums", &String::from_utf8_lossy(&resolved.stdout)).await;
+    let task = cluster.task("sums", "numpy:__version__.__str__");
+    assert_eq!(within(2 * DEADLINE, "a build", task.call::<String>(())).await.expect("a version"), "2.4.6");
 }

@@ -101,7 +101,7 @@ pub(crate) fn wheel(folder: &Path, name: &str, version: &str, tag: &str, files: 
 }
 
 /// The uv of the tests' own tools.
-fn uv() -> PathBuf {
+pub(crate) fn uv() -> PathBuf {
     let default = || std::env::home_dir().unwrap_or_default().join(".cache/haulier/venv");
     std::env::var_os("HAULIER_VENV").map_or_else(default, PathBuf::from).join("bin/uv")
 }

@@ -47,7 +47,11 @@ pub(crate) struct InUse {
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        record::touch(&self.folder);
+        let folder = std::mem::take(&mut self.folder);
+        // Whoever lets it go may hold a lock. Without a runtime the node has ended, and the time of the start is near enough.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || record::touch(&folder)));
+        }
     }
 }
 
@@ -71,6 +75,11 @@ impl Recipe {
         }
         hasher.finish()
     }
+}
+
+/// The interpreter of an environment.
+fn program_in(folder: &Path) -> PathBuf {
+    folder.join("bin/python")
 }
 
 /// The environments of this node.
@@ -139,7 +148,7 @@ impl Environments {
             build::build(self, &folder, &recipe).await?;
         }
         let runtime = Arc::new(PythonRuntime {
-            program: folder.join("bin/python"),
+            program: program_in(&folder),
             interpreter: recipe.base.interpreter.clone(),
             environment: Some(InUse { folder }),
         });

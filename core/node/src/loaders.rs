@@ -114,6 +114,12 @@ impl Loaders {
         live.insert(key, Arc::downgrade(&fresh));
         fresh
     }
+
+    /// Forgets the keys of loaders that nobody holds any more, and what they keep: environments.
+    pub(crate) fn forget_gone(&self) {
+        let gone: Vec<_> = self.live.lock().extract_if(|_, loader| loader.strong_count() == 0).collect();
+        drop(gone);
+    }
 }
 
 fn loader_id(key: &LoaderKey, life: u64) -> Bytes {

@@ -14,7 +14,7 @@ use std::{
 use haulier_model::Result;
 use haulier_store::{Store, UnitState};
 
-use super::{Environments, LOCK_FILE, Record, build, record};
+use super::{Environments, LOCK_FILE, Record, build, program_in, record};
 use crate::core::NodeCore;
 
 /// Whether something may have become unneeded.
@@ -37,10 +37,10 @@ impl Environments {
         used || self.builds.any(|digest| self.folder_of(digest) == folder)
     }
 
-    /// Removes what is not needed while the locks of `deployed` are. Returns the folders that went, and whether some of
-    /// the rest go later, when they are not used any more. Blocks.
-    fn sweep(&self, deployed: &BTreeSet<String>) -> std::io::Result<(Vec<PathBuf>, bool)> {
-        let (mut gone, mut later) = (Vec::new(), false);
+    /// Removes what is not needed while the locks of `deployed` are. Returns the folders that went, and those
+    /// that will go when they are not used any more. Blocks.
+    fn sweep(&self, deployed: &BTreeSet<String>) -> std::io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+        let (mut gone, mut used) = (Vec::new(), Vec::new());
         let mut kept: Vec<(SystemTime, PathBuf)> = Vec::new();
         for folder in record::list(&self.folder)? {
             let hidden = folder.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
@@ -53,7 +53,7 @@ impl Environments {
             } else if self.remove_unused(&folder)? {
                 gone.push(folder);
             } else {
-                later = true;
+                used.push(folder);
             }
         }
         kept.sort_unstable();
@@ -63,7 +63,7 @@ impl Environments {
                 gone.push(folder);
             }
         }
-        Ok((gone, later))
+        Ok((gone, used))
     }
 
     /// Removes an environment unless somebody uses it.
@@ -82,12 +82,14 @@ impl Environments {
     }
 }
 
-/// Removes what is not needed, if something may have become so; `always`: looks in any case.
+/// Removes what is not needed, if something may have become so; `always`: looks in any case. Idle workers that keep
+/// what is not needed end, and the rest goes at the next look.
 pub(crate) async fn tidy(node: &Arc<NodeCore>, always: bool) -> Result<()> {
     let environments = &node.python_environments;
     if !environments.sweep.0.swap(false, Ordering::Relaxed) && !always {
         return Ok(());
     }
+    node.loaders.forget_gone();
     let units = node.store.list(None).await?;
     let (store, environments) = (node.store.clone(), environments.clone());
     let swept = tokio::task::spawn_blocking(move || {
@@ -100,9 +102,11 @@ pub(crate) async fn tidy(node: &Arc<NodeCore>, always: bool) -> Result<()> {
         environments.sweep(&locks)
     });
     match swept.await {
-        Ok(Ok((gone, later))) => {
-            gone.iter().for_each(|folder| node.supervisor.end_zygotes_of(&folder.join("bin/python")));
-            if later {
+        Ok(Ok((gone, used))) => {
+            gone.iter().for_each(|folder| node.supervisor.end_zygotes_of(&program_in(folder)));
+            if !used.is_empty() {
+                let programs: Vec<PathBuf> = used.iter().map(|folder| program_in(folder)).collect();
+                node.scheduler.retire_programs(&programs).iter().for_each(|worker| worker.kill());
                 node.python_environments.look_again();
             }
         }

@@ -19,12 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LAST_LINES: usize = 12;
 const LONGEST_LINE: usize = 300;
 /// Variables of pip that say where distributions come from, and what `uv` calls them.
-const SETTINGS: [(&str, &str); 4] = [
-    ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
-    ("PIP_EXTRA_INDEX_URL", "UV_INDEX"),
-    ("PIP_FIND_LINKS", "UV_FIND_LINKS"),
-    ("PIP_CERT", "SSL_CERT_FILE"),
-];
+const SETTINGS: [(&str, &str); 3] =
+    [("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_EXTRA_INDEX_URL", "UV_INDEX"), ("PIP_CERT", "SSL_CERT_FILE")];
 
 /// The `uv` of this node.
 pub(super) struct Uv {

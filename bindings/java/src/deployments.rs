@@ -50,6 +50,7 @@ extern "system" fn Java_io_haulier_client_Native_deploy<'local>(
     include: Texts<'local>,
     exclude: Texts<'local>,
     repositories: Texts<'local>,
+    requirements: Texts<'local>,
 ) -> jlong {
     native(env, &class, |env| {
         let open = CONNECTIONS.get(connection, "deploy a unit")?;
@@ -70,6 +71,7 @@ extern "system" fn Java_io_haulier_client_Native_deploy<'local>(
             .maven(maven)
             .progress(move |now| callbacks.progress(callback, now));
         let deploy = convert::texts(env, &sources)?.into_iter().fold(deploy, haulier::Deploy::source);
+        let deploy = convert::texts(env, &requirements)?.into_iter().fold(deploy, haulier::Deploy::requirements);
         let running = runtime::handle()?.spawn(deploy.send());
         let listed = Listed(DEPLOYMENTS.open(Running { connection, stop: running.abort_handle() }));
         let (deployment, callbacks) = (listed.0, open.callbacks.clone());

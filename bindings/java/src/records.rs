@@ -29,7 +29,7 @@ pub(crate) fn units(units: &[DeployedUnit]) -> Vec<String> {
     units.iter().flat_map(fields).collect()
 }
 
-/// The fields of a unit, of its entries, of its origins and of its originals.
+/// The fields of a unit, of its entries, of its origins, of its originals and of its requirements.
 pub(crate) fn details(details: &UnitDetails) -> Vec<String> {
     let mut fields = units(std::slice::from_ref(&details.unit));
     fields.push(details.entries.len().to_string());
@@ -49,6 +49,10 @@ pub(crate) fn details(details: &UnitDetails) -> Vec<String> {
     fields.push(details.originals.len().to_string());
     for original in &details.originals {
         fields.extend([original.source.to_string(), original.digest.to_string(), original.size.to_string()]);
+    }
+    fields.push(details.requirements.len().to_string());
+    for pin in &details.requirements {
+        fields.extend([pin.name.clone(), pin.version.clone(), pin.marker.clone()]);
     }
     fields
 }

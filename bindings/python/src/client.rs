@@ -4,9 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier::{
-    CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, LoadingPolicy, Result, RootKind,
-    Submission, Target, TaskId, runtime,
+    CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Digest, EnvironmentPolicy, Language,
+    LoadingPolicy, Result, RootKind, Submission, Target, TaskId, runtime,
 };
+use parking_lot::Mutex;
 use pyo3::{
     prelude::*,
     pybacked::PyBackedBytes,
@@ -29,6 +30,33 @@ pub(crate) struct Template {
     submission: Submission,
     start: Vec<String>,
     requires: Vec<String>,
+    /// Called with top-level names that the code imports and does not have: the requirements that they mean.
+    distributions: Option<Py<PyAny>>,
+    /// The requirements of the newest snapshot; its key is none for calls without one.
+    requirements: Mutex<Option<(Option<Digest>, Vec<String>)>>,
+}
+
+impl Template {
+    /// The installed distributions that the code of a call imports. Asked of Python once for each snapshot.
+    fn requirements(
+        &self,
+        py: Python<'_>,
+        scope: Option<&Scope>,
+        code: Option<CodeReference>,
+    ) -> PyResult<Vec<String>> {
+        let Some(distributions) = &self.distributions else { return Ok(Vec::new()) };
+        let snapshot = code.map(|code| code.snapshot);
+        if let Some((_, known)) = self.requirements.lock().as_ref().filter(|(of, _)| *of == snapshot) {
+            return Ok(known.clone());
+        }
+        let names = match (scope, code) {
+            (Some(scope), Some(code)) => py.detach(|| scope.0.foreign(code, &self.start)),
+            _ => self.start.iter().map(|name| name.split('.').next().unwrap_or(name).to_owned()).collect(),
+        };
+        let found: Vec<String> = distributions.call1(py, (names,))?.extract(py)?;
+        *self.requirements.lock() = Some((snapshot, found.clone()));
+        Ok(found)
+    }
 }
 
 #[pymethods]
@@ -36,7 +64,8 @@ impl Template {
     #[new]
     #[pyo3(signature = (*, entry_point, result_codecs, units=Vec::new(), start=Vec::new(), requires=Vec::new(),
                         timeout=None, node=None, key=None, labels=Vec::new(), failover=false, mode=None,
-                        policy=None, parent_first=Vec::new(), broadcast=false))]
+                        policy=None, parent_first=Vec::new(), broadcast=false, environment=None,
+                        distributions=None))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         py: Python<'_>,
@@ -54,6 +83,8 @@ impl Template {
         policy: Option<&str>,
         parent_first: Vec<String>,
         broadcast: bool,
+        environment: Option<&str>,
+        distributions: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let language = if entry_point.is_empty() { Language::Python } else { Language::of_entry_point(entry_point) };
         let submission = Submission {
@@ -71,10 +102,16 @@ impl Template {
             policy: policy.map_or_else(|| Ok(LoadingPolicy::default()), |policy| policy_of(py, policy))?,
             parent_prefixes: parent_first,
             deadline: timeout.map(seconds).transpose()?,
+            environment: environment.map(|policy| environment_of(py, policy)).transpose()?.unwrap_or_default(),
             ..Submission::new(language, entry_point, Codec::Pickle)
         };
-        Ok(Self { submission, start, requires })
+        let distributions = distributions.filter(|_| submission.environment != EnvironmentPolicy::Ignore);
+        Ok(Self { submission, start, requires, distributions, requirements: Mutex::default() })
     }
+}
+
+fn environment_of(py: Python<'_>, name: &str) -> PyResult<EnvironmentPolicy> {
+    name.parse().map_err(|error| errors::to_client(py, &error))
 }
 
 fn mode_of(py: Python<'_>, name: &str) -> PyResult<DeploymentMode> {
@@ -156,8 +193,10 @@ impl Cluster {
         scope: Option<&Scope>,
         token: Py<PyAny>,
     ) -> PyResult<u64> {
+        let code = scope.map(|scope| scope.prepare(py, &template.start)).transpose()?;
         let submission = Submission {
-            code: scope.map(|scope| scope.prepare(py, &template.start)).transpose()?,
+            code,
+            requirements: template.requirements(py, scope, code)?,
             codec: errors::codec_of(codec)?,
             payload: shared(payload),
             requires: if by_value { template.requires.clone() } else { Vec::new() },

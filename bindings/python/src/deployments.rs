@@ -34,7 +34,8 @@ impl Deployments {
         self.cluster.session_id()
     }
 
-    #[pyo3(signature = (name, version, sources, *, replace, opaque, nodes, sha256, dependencies, include, exclude, repositories))]
+    #[pyo3(signature = (name, version, sources, *, replace, opaque, nodes, sha256, dependencies, include, exclude, repositories,
+                        requirement_files, requirements, uv))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn start(
         &self,
@@ -50,11 +51,18 @@ impl Deployments {
         include: Vec<String>,
         exclude: Vec<String>,
         repositories: Vec<String>,
+        requirement_files: Vec<PathBuf>,
+        requirements: Vec<String>,
+        uv: Option<PathBuf>,
     ) -> PyResult<Deployment> {
         let maven = MavenOptions { no_dependencies: !dependencies, include, exclude, repositories };
         let deploy = self.cluster.deploy(name, version).replace(replace).opaque(opaque).nodes(nodes);
         let deploy = deploy.sha256(sha256).maven(maven);
         let deploy = sources.iter().fold(deploy, |deploy, source| deploy.source(source));
+        let deploy = requirement_files.iter().fold(deploy, |deploy, file| deploy.requirements(file));
+        let required = requirements.iter().try_fold(deploy, |deploy, text| deploy.requirement(text));
+        let deploy = required.map_err(|error| errors::to_client(py, &error))?;
+        let deploy = if let Some(uv) = uv { deploy.uv(uv) } else { deploy };
         Deployment::start(deploy, self.running.clone()).map_err(|error| errors::to_client(py, &error))
     }
 

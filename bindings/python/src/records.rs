@@ -32,7 +32,7 @@ pub(crate) fn unit<'py>(py: Python<'py>, unit: &DeployedUnit) -> PyResult<Bound<
     )
 }
 
-/// The fields of a unit, of its entries, of its origins and of its originals.
+/// The fields of a unit, of its entries, of its origins, of its originals and of its requirements.
 pub(crate) fn details<'py>(py: Python<'py>, details: &UnitDetails) -> PyResult<Bound<'py, PyTuple>> {
     let entries = PyList::empty(py);
     for entry in &details.entries {
@@ -46,7 +46,11 @@ pub(crate) fn details<'py>(py: Python<'py>, details: &UnitDetails) -> PyResult<B
     for original in &details.originals {
         originals.append((original.source, original.digest.to_string(), original.size))?;
     }
-    (unit(py, &details.unit)?, entries, origins, originals).into_pyobject(py)
+    let requirements = PyList::empty(py);
+    for pin in &details.requirements {
+        requirements.append((&pin.name, &pin.version, &pin.marker))?;
+    }
+    (unit(py, &details.unit)?, entries, origins, originals, requirements).into_pyobject(py)
 }
 
 /// The fields of `haulier.Explanation`, in their order.

@@ -159,8 +159,9 @@ fn workers(mut builder: NodeBuilder, arguments: &mut NodeArguments) -> NodeBuild
     if let Some(pattern) = arguments.serial_filter.take() {
         builder = builder.serial_filter(pattern);
     }
-    if let Some(path) = arguments.python.take() {
-        builder = builder.python(path);
+    builder = arguments.python.drain(..).fold(builder, NodeBuilder::python);
+    if let Some(path) = arguments.uv.take() {
+        builder = builder.uv(path);
     }
     if let Some(path) = arguments.home.take() {
         builder = builder.home(path);

@@ -3,6 +3,7 @@
 //! Owns the chain of snapshots of each scope and what the node was already offered of it. It never loads, imports or
 //! initialises anything because a node asked.
 
+mod foreign;
 mod offer;
 mod watch;
 
@@ -20,7 +21,7 @@ use haulier_pack::{DenyList, PackedRoots, UnchangedRoots};
 use haulier_protocol::v1;
 use parking_lot::{Mutex, RwLock};
 
-use self::watch::Watch;
+use self::{foreign::Foreign, watch::Watch};
 use crate::{
     CodeReference,
     session::{Persistence, Session, Standing},
@@ -52,6 +53,7 @@ impl CodeScope {
             warm: RwLock::default(),
             preparing: Mutex::default(),
             kept: Mutex::default(),
+            foreign: Mutex::default(),
         });
         session.code.scopes.lock().push(scope.clone());
         Self { session, scope }
@@ -100,6 +102,8 @@ struct Scope {
     /// Snapshots that can still be asked for, the newest last; in a lock of its own, because an answer must not wait
     /// for a transfer.
     kept: Mutex<VecDeque<Arc<PackedRoots>>>,
+    /// What the newest snapshot imports that it does not have.
+    foreign: Mutex<Foreign>,
 }
 
 /// What the node has, for a look without waiting.
@@ -176,7 +180,10 @@ impl Scope {
         snapshot: &PackedRoots,
         start: &[String],
     ) -> Result<CodeReference> {
-        let mut new = snapshot.closure(self.kind, start);
+        let (mut new, foreign) = snapshot.closure_and_foreign(self.kind, start);
+        if self.kind == RootKind::Python {
+            self.foreign.lock().note(snapshot.digest, start, foreign);
+        }
         session.code.offered.lock().retain_new(standing.epoch, &mut new);
         let announced = self.warm.read().announced(standing.epoch, snapshot.digest);
         let reference = match announced {

@@ -2,6 +2,8 @@
 
 mod content;
 mod remote;
+mod requirements;
+mod source;
 mod transfer;
 
 use std::{
@@ -13,9 +15,14 @@ use std::{
 use haulier_model::{Error, ErrorKind, Result};
 use haulier_pack::ReadOptions;
 use haulier_protocol::v1;
+use haulier_requirements::{Requirement, Requirements};
 use tokio::sync::watch;
 
-use self::{content::Content, transfer::Transfer};
+use self::{
+    content::Content,
+    source::{Expected, Source},
+    transfer::Transfer,
+};
 use crate::{Cluster, DeployedUnit, runtime};
 
 /// How far a deployment is.
@@ -81,22 +88,9 @@ pub struct Deploy {
     nodes: String,
     sha256: String,
     maven: MavenOptions,
+    requirements: Requirements,
+    uv: Option<PathBuf>,
     progress: Callback,
-}
-
-/// What the user named, and where it came from if somebody has resolved it.
-#[derive(Clone, Debug)]
-struct Source {
-    expected: Expected,
-    path: PathBuf,
-    origin: Option<UnitOrigin>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expected {
-    Anything,
-    File,
-    Folder,
 }
 
 impl Cluster {
@@ -113,6 +107,8 @@ impl Cluster {
             nodes: String::new(),
             sha256: String::new(),
             maven: MavenOptions::default(),
+            requirements: Requirements::default(),
+            uv: None,
             progress: Arc::new(|_| {}),
         }
     }
@@ -130,8 +126,8 @@ impl Deploy {
     }
 
     /// Adds a jar, zip, folder, Python file, package folder or wheel; or what the node is to fetch itself: a URL
-    /// (`https:`, `http:`, `s3:`, `ftp:`) or Maven coordinates (`org.acme:pricing:1.2.0`). All sources of a deployment
-    /// are of the one or of the other kind.
+    /// (`https:`, `http:`, `s3:`, `ftp:`), Maven coordinates (`org.acme:pricing:1.2.0`) or a Python requirement
+    /// (`requests==2.32.3`, `pypi:requests`). All sources of a deployment are of the one or of the other kind.
     pub fn source(self, path: impl AsRef<Path>) -> Self {
         self.add(Expected::Anything, path.as_ref(), None)
     }
@@ -186,6 +182,31 @@ impl Deploy {
         self
     }
 
+    /// Adds Python requirements: `requirements.txt`, `pyproject.toml` or `uv.lock`. All that a deployment has are resolved
+    /// here, by uv, to exact versions with hashes, of wheels only; a file in which every line has both is taken as it is.
+    /// The unit has the result as a source of its own, and a node makes an environment of it.
+    ///
+    /// Errors of [`Deploy::send`]: `NotFound` if uv is not installed or a distribution is nowhere, `InvalidArgument` if
+    /// there is no solution, `Unavailable` if the index cannot be reached.
+    pub fn requirements(mut self, path: impl AsRef<Path>) -> Self {
+        self.requirements.files.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Adds one Python requirement, resolved as [`Deploy::requirements`] says: `requests==2.32.3`. A unit may consist of
+    /// requirements alone; of a single one it takes the version by default. `InvalidArgument` for a URL, a path or an
+    /// option.
+    pub fn requirement(mut self, requirement: &str) -> Result<Self> {
+        self.requirements.texts.push(requirement.parse::<Requirement>()?);
+        Ok(self)
+    }
+
+    /// The program that resolves requirements. Default: `HAULIER_UV`, else `uv` on the `PATH`, else `python3 -m uv`.
+    pub fn uv(mut self, program: impl Into<PathBuf>) -> Self {
+        self.uv = Some(program.into());
+        self
+    }
+
     /// Calls `callback` with the progress, on another thread. It must be quick.
     pub fn progress(mut self, callback: impl Fn(DeployProgress) + Send + Sync + 'static) -> Self {
         self.progress = Arc::new(callback);
@@ -208,7 +229,15 @@ impl Deploy {
             return remote::deploy(self, operation).await;
         }
         (self.progress)(DeployProgress::Reading);
-        let sources = self.sources;
+        let lock = requirements::lock(self.requirements, self.uv).await;
+        let lock = lock.map_err(|error| in_step(error, &operation))?;
+        let mut sources = self.sources;
+        // Where nothing else is deployed, the version of the distribution counts.
+        let locked_version = lock.as_ref().filter(|_| sources.is_empty()).and_then(|lock| lock.version.clone());
+        sources.extend(lock.as_ref().map(|lock| lock.source.clone()));
+        if sources.is_empty() {
+            return Err(no_source(&operation));
+        }
         let known = self.cluster.known_digests();
         let opaque = self.opaque;
         let read = move || {
@@ -220,13 +249,19 @@ impl Deploy {
             name: self.name,
             replace: self.replace,
             nodes: self.nodes,
-            artifact_version: if self.version.is_empty() { content.artifact_version() } else { String::new() },
+            artifact_version: match locked_version {
+                _ if !self.version.is_empty() => String::new(),
+                Some(version) => version.to_string(),
+                None => content.artifact_version(),
+            },
             version: self.version,
             ..content.start()
         };
         let session = self.cluster.session_for(&operation)?;
         let transfer = Transfer::new(session, operation, content, self.progress);
-        runtime::run(transfer.run(start)).await
+        let mut unit = runtime::run(transfer.run(start)).await?;
+        unit.warnings.extend(lock.into_iter().flat_map(|lock| lock.warnings));
+        Ok(unit)
     }
 
     /// Deploys as [`Deploy::send`] does, in the background.
@@ -260,44 +295,30 @@ impl Deploy {
         if !self.version.is_empty() {
             self.version.parse::<haulier_model::Version>().map_err(|error| error.in_operation(operation))?;
         }
-        if self.sources.is_empty() {
-            return invalid("no source is given", "haulier deploy NAME PATH...");
+        if self.sources.is_empty() && self.requirements.is_empty() {
+            return Err(no_source(operation));
         }
         let remote = self.sources.iter().filter(|source| source.is_remote()).count();
         if remote != 0 && remote != self.sources.len() {
             let hint = "deploy them as two units; a task can name both";
             return invalid("some sources are paths here, and some are to be fetched by the node", hint);
         }
+        if remote != 0 && !self.requirements.is_empty() {
+            let hint = "give them as sources, too: haulier deploy NAME pypi:requests --on-node";
+            return invalid("requirements are resolved here, and the sources are to be fetched by the node", hint);
+        }
         self.sources.iter().try_for_each(|source| source.check(operation))
     }
 }
 
-impl Source {
-    /// Whether the node is to fetch it: a URL or Maven coordinates, and no path that is there.
-    fn is_remote(&self) -> bool {
-        let text = self.path.to_string_lossy();
-        let is_coordinates = || {
-            let parts: Vec<&str> = text.split(':').collect();
-            let plain = |part: &&str| {
-                !part.is_empty()
-                    && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+'))
-            };
-            (3..=5).contains(&parts.len()) && parts.iter().all(plain)
-        };
-        self.expected == Expected::Anything && !self.path.exists() && (text.contains("://") || is_coordinates())
-    }
+fn no_source(operation: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, operation, "no source is given").hint("haulier deploy NAME PATH...")
+}
 
-    fn check(&self, operation: &str) -> Result<()> {
-        let shown = self.path.display();
-        let (message, hint) = match self.expected {
-            Expected::File if self.path.is_dir() => (format!("'{shown}' is a folder, not a jar"), "use folder(path)"),
-            Expected::Folder if self.path.is_file() => {
-                (format!("'{shown}' is a file, not a folder"), "use jar(path) or source(path)")
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::new(ErrorKind::InvalidArgument, operation, message).hint(hint))
-    }
+/// An error of a step of a deployment, which says which one.
+fn in_step(error: Error, operation: &str) -> Error {
+    let step = error.operation().to_owned();
+    error.in_operation(operation).context("step", step)
 }
 
 impl fmt::Debug for Deploy {

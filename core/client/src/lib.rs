@@ -44,8 +44,8 @@ pub use code::CodeScope;
 pub use deploy::{Deploy, DeployProgress, Deployment, MavenOptions, UnitOrigin};
 pub use explain::{ExplainedPlace, Explanation, Question};
 pub use haulier_model::{
-    Codec, DeploymentMode, Digest, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result, Retry, RootKind,
-    Value,
+    Codec, DeploymentMode, Digest, EnvironmentPolicy, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result,
+    Retry, RootKind, Value,
 };
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
 pub use loaders::{LeakedLoader, WorkerLoaders};
@@ -54,7 +54,7 @@ pub use options::{ConnectOptions, DEFAULT_PORT};
 pub use sessions::{ContinuousCode, Promotion, SessionInfo};
 pub use submission::{CodeReference, Completion, NodeOutcome, Output, Submission, Target, TaskId};
 pub use task::{Map, Task, TaskHandle, Units};
-pub use units::{CollectedGarbage, DeployedUnit, UnitDetails, UnitEntry, UnitOriginal, UnitState};
+pub use units::{CollectedGarbage, DeployedUnit, PinnedRequirement, UnitDetails, UnitEntry, UnitOriginal, UnitState};
 pub use watches::{StorageWatch, WatchProblem};
 
 /// Connects to the node at `address` (`host:port`, or `host` for port 7440), without token and TLS; see

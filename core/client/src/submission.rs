@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
-use haulier_model::{Codec, DeploymentMode, Digest, Language, LoadingPolicy, Result};
+use haulier_model::{Codec, DeploymentMode, Digest, EnvironmentPolicy, Language, LoadingPolicy, Result};
 
 /// The number of a task, unique in its [`Cluster`](crate::Cluster).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +93,11 @@ pub struct Submission {
     pub result_codecs: Vec<Codec>,
     /// What the payload needs of the worker: "cpython-311". The node checks it before a byte is read.
     pub requires: Vec<String>,
+    /// Python: the installed distributions that the code imports, in the versions of this side: "numpy==2.4.1". Default:
+    /// none.
+    pub requirements: Vec<String>,
+    /// What the node does with them. Default: it refuses the task if its interpreter has others.
+    pub environment: EnvironmentPolicy,
 }
 
 impl Submission {
@@ -115,6 +120,8 @@ impl Submission {
             idempotency_key: String::new(),
             result_codecs: vec![codec],
             requires: Vec::new(),
+            requirements: Vec::new(),
+            environment: EnvironmentPolicy::default(),
         }
     }
 }

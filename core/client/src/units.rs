@@ -100,6 +100,18 @@ pub struct UnitEntry {
     pub source: usize,
 }
 
+/// A Python distribution that a unit requires, in the version that its lock says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PinnedRequirement {
+    /// The name, normalised: "requests".
+    pub name: String,
+    /// The exact version: "2.32.3".
+    pub version: String,
+    /// Where it counts, as an environment marker: "python_full_version < '3.12'"; empty: everywhere.
+    pub marker: String,
+}
+
 /// An archive that is kept as it was, besides its files: its source is opaque.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -143,6 +155,8 @@ pub struct UnitDetails {
     pub originals: Vec<UnitOriginal>,
     /// Its class loaders that stay in the memory of workers although no task uses them any more.
     pub leaked_loaders: Vec<LeakedLoader>,
+    /// The Python distributions that its locks name, sorted by name.
+    pub requirements: Vec<PinnedRequirement>,
 }
 
 impl Cluster {
@@ -250,11 +264,12 @@ impl Cluster {
             let request = line.route.request(v1::GetUnitRequest { reference });
             let mut pages = client(&line).get_unit(request).await.map_err(refused)?.into_inner();
             let (mut found, mut entries, mut origins, mut originals) = (None, Vec::new(), Vec::new(), Vec::new());
-            let mut leaked_loaders = Vec::new();
+            let (mut leaked_loaders, mut requirements) = (Vec::new(), Vec::new());
             while let Some(page) = pages.message().await.map_err(refused)? {
                 found = page.unit.or(found);
                 origins.extend(page.origins.into_iter().map(UnitOrigin::from));
                 leaked_loaders.extend(page.leaked_loaders.into_iter().map(LeakedLoader::from));
+                requirements.extend(page.requirements.into_iter().map(PinnedRequirement::from));
                 for original in page.originals {
                     originals.push(UnitOriginal::try_from(original)?);
                 }
@@ -264,7 +279,7 @@ impl Cluster {
             }
             let missing = || Error::internal(&operation, "the node sent no unit");
             let unit = found.ok_or_else(missing)?.try_into()?;
-            Ok(UnitDetails { unit, entries, origins, originals, leaked_loaders })
+            Ok(UnitDetails { unit, entries, origins, originals, leaked_loaders, requirements })
         })
         .await
     }
@@ -310,6 +325,12 @@ impl TryFrom<v1::Unit> for DeployedUnit {
 impl From<v1::UnitOrigin> for UnitOrigin {
     fn from(v1::UnitOrigin { source, sha256, coordinates }: v1::UnitOrigin) -> Self {
         Self { source, sha256, coordinates }
+    }
+}
+
+impl From<v1::PinnedRequirement> for PinnedRequirement {
+    fn from(v1::PinnedRequirement { name, version, marker }: v1::PinnedRequirement) -> Self {
+        Self { name, version, marker }
     }
 }
 

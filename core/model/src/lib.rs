@@ -14,6 +14,7 @@
 mod class_path;
 mod codec;
 mod digest;
+mod environment;
 mod error;
 mod from_value;
 mod manifest;
@@ -26,6 +27,7 @@ mod version;
 pub use class_path::{ClassPath, ClassPathSource, LoadingPolicy};
 pub use codec::{Codec, Language};
 pub use digest::{Digest, Hasher};
+pub use environment::EnvironmentPolicy;
 pub use error::{Error, ErrorKind, RemoteFailure, Result, Retry};
 pub use manifest::{Entry, EntryPath, Manifest, Original, Root, RootKind};
 pub use mode::DeploymentMode;

@@ -122,6 +122,15 @@ pub struct Root {
 }
 
 impl Root {
+    /// The file that makes a root the lock of a unit's Python requirements, at its top: pip's requirements format, with
+    /// exact versions and hashes.
+    pub const LOCK: &str = "haulier-requirements.txt";
+
+    /// Whether it is a lock of requirements and nothing else.
+    pub fn is_lock(&self) -> bool {
+        matches!(self.entries.as_slice(), [only] if only.path.as_str() == Self::LOCK)
+    }
+
     /// The canonical bytes, whose hash is the digest: magic, kind, digest and size of the original if there is one
     /// (which is another magic), count, then for each entry digest, size (8 bytes, little endian), flags (1 =
     /// executable), length of the path (2 bytes, little endian), path.

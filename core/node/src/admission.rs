@@ -33,6 +33,8 @@ pub(crate) struct Admission {
     payload: Option<Payload>,
     /// How often the task was with a node that was lost.
     moves: u32,
+    /// When it came, or came back.
+    arrived: Instant,
 }
 
 impl Admission {
@@ -80,7 +82,8 @@ pub(crate) fn admit(node: &Arc<NodeCore>, session: &Arc<Session>, submit: v1::Su
     let deadline = (submit.deadline_ms > 0).then(|| Instant::now() + Duration::from_millis(submit.deadline_ms));
     let alone = node.members.is_alone() && !node.members.is_draining();
     let here = session.origin.is_some() || (alone && routing::is_anywhere(&submit));
-    let admission = Admission { id, submit, deadline, reply: Reply::Session, payload: None, moves: 0 };
+    let admission =
+        Admission { id, submit, deadline, reply: Reply::Session, payload: None, moves: 0, arrived: Instant::now() };
     if here {
         return admit_here(node, session, admission);
     }
@@ -168,6 +171,7 @@ pub(crate) fn route_again(node: &Arc<NodeCore>, task: &Passed) {
         reply: task.reply.clone(),
         payload: Some(task.payload.clone()),
         moves: task.moves + 1,
+        arrived: Instant::now(),
     };
     if let Err(error) = route(node, &task.session, admission) {
         task.fail(&node.name, error);
@@ -218,11 +222,22 @@ async fn find_place(node: &Arc<NodeCore>, session: &Arc<Session>, admission: &Ad
     if let Some(placement) = session.placements.find(submit) {
         return Ok(placement);
     }
-    let placement = Arc::new(place(node, session, admission.id, submit).await?);
+    let placed = place(node, session, admission.id, submit, admission.arrived);
+    let placement = Arc::new(before(admission.deadline, placed).await?);
     if !placement.isolated && !session.is_ended() {
         session.placements.keep(submit, &placement);
     }
     Ok(placement)
+}
+
+/// Ends a wait at the task's deadline: an environment may take minutes to build.
+async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(deadline) = deadline else { return work.await };
+    tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| {
+        let message = "the deadline passed before its place was ready";
+        Err(Error::new(ErrorKind::DeadlineExceeded, "run a task", message)
+            .hint("give it a longer timeout; the first task of an environment waits until that is built"))
+    })
 }
 
 async fn wait_for_code(node: &NodeCore, session: &Session, admission: &Admission) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Class paths of tasks: from units and a snapshot to roots, and on to what a worker needs to load from them.
 
+mod python;
+
 use std::{
     collections::HashMap,
     fs, io,
@@ -17,6 +19,7 @@ use haulier_protocol::v1;
 use haulier_store::Store;
 use parking_lot::Mutex;
 
+use self::python::PythonNeeds;
 use crate::{
     code::{self, Snapshot},
     jdks,
@@ -36,6 +39,7 @@ pub(crate) struct ResolvedClassPath {
     roots: Vec<ResolvedRoot>,
     /// The Python directory, when the language is Python.
     pub(crate) directory: Option<PathBuf>,
+    python: PythonNeeds,
     /// Keeps units from being removed.
     _units: Vec<Arc<PinnedUnit>>,
     /// Who can be asked for entries of the snapshot: every session with the same content.
@@ -171,6 +175,7 @@ impl ClassPaths {
             digest,
             class_path: sources.class_path,
             code,
+            python: if kind == RootKind::Python { PythonNeeds::of(&roots) } else { PythonNeeds::default() },
             roots,
             directory,
             _units: sources.units,

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use haulier_model::{DeploymentMode, Digest, Error, ErrorKind, Language, Result};
 use haulier_protocol::{status, v1};
+use haulier_requirements::Uv;
 use haulier_store::{Store, UnitRecord, UnitState};
 use haulier_worker::Supervisor;
 use parking_lot::Mutex;
@@ -24,6 +25,7 @@ use crate::{
     class_paths::ClassPaths,
     content::Fetches,
     continuous::Continuous,
+    environments::Environments,
     identity::{Identity, Tokens},
     jdks::Jdks,
     loaders::Loaders,
@@ -31,6 +33,7 @@ use crate::{
     options::Limits,
     past_tasks::PastTasks,
     payloads::PayloadFolder,
+    pythons::Pythons,
     relays::Relays,
     run::{PoolKey, StopReason},
     schedule::Scheduler,
@@ -48,14 +51,17 @@ pub(crate) struct NodeCore {
     pub(crate) peer_loading: bool,
     pub(crate) slots: u16,
     pub(crate) jdks: Jdks,
-    pub(crate) python: PathBuf,
-    pub(crate) interpreter: tokio::sync::OnceCell<PathBuf>,
+    pub(crate) pythons: Pythons,
+    pub(crate) python_environments: Arc<Environments>,
+    /// Resolves the requirements of units that this node fetches; `None`: whichever is found.
+    pub(crate) uv: Option<Uv>,
     pub(crate) runtimes: tokio::sync::OnceCell<HashMap<String, String>>,
     pub(crate) readable: Vec<PathBuf>,
     pub(crate) writable: Vec<PathBuf>,
     pub(crate) store: Store,
     pub(crate) store_packs: PathBuf,
-    pub(crate) environments: PathBuf,
+    /// Where the Python class paths are, each in a directory.
+    pub(crate) directories: PathBuf,
     pub(crate) units: Units,
     pub(crate) uploads: Uploads,
     pub(crate) class_paths: ClassPaths,
@@ -98,7 +104,13 @@ pub(crate) fn prepare_worker(node: &Arc<NodeCore>, session: &Session) {
     let shares = matches!(session.mode, DeploymentMode::Shared | DeploymentMode::Continuous);
     if session.language == Some(Language::Java) && !(shares && session.identity.is_verified()) {
         let group = session.identity.name().into();
-        node.scheduler.prepare(PoolKey { group, language: Language::Java, environment: None, java: None });
+        node.scheduler.prepare(PoolKey {
+            group,
+            language: Language::Java,
+            environment: None,
+            java: None,
+            python: None,
+        });
     }
 }
 
@@ -241,6 +253,9 @@ impl NodeCore {
         });
         if obsolete && let Err(error) = self.store.remove(&record.id, record.generation).await {
             tracing::warn!(unit = %record.id, %error, "cannot remove an obsolete unit; the next start tries again");
+        }
+        if obsolete {
+            self.python_environments.look_again();
         }
     }
 

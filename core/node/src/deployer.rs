@@ -90,6 +90,7 @@ impl NodeCore {
         let operation = order.operation();
         let in_operation = |error: Error| error.in_operation(operation.clone());
         self.check_nodes(&order.nodes).map_err(in_operation)?;
+        self.check_wheels(&manifest).await.map_err(in_operation)?;
         let digest = manifest.digest();
         if !self.members.is_alone() {
             // The others take it while this node syncs it.

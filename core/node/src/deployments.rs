@@ -2,6 +2,7 @@
 
 mod downloading;
 mod receiving;
+mod requirements;
 
 use std::{sync::Arc, time::Duration};
 
@@ -118,6 +119,7 @@ impl DeploymentService for Deployments {
             .map(|Origin { source, sha256, coordinates }| v1::UnitOrigin { source, sha256, coordinates })
             .collect();
         pages[0].originals = downloading::originals(&roots);
+        pages[0].requirements = requirements::pinned(&self.0, &roots);
         Ok(Response::new(Box::pin(tokio_stream::iter(pages.into_iter().map(Ok)))))
     }
 

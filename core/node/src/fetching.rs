@@ -1,4 +1,4 @@
-//! Deployments of what the node fetches itself: URLs and Maven coordinates. It reads none of its own files for a client.
+//! Deployments of what the node fetches itself: URLs, Maven coordinates, Python requirements. It reads none of its own files for a client.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -77,6 +77,7 @@ async fn deploy(
     let upload = node.uploads.begin(&order.name, order.version.as_ref(), deployed_by);
     let gathering = Gathering {
         resolver: Resolver::new(node.jdks.first(), node.home.join("haulier-maven.jar")),
+        uv: node.uv.clone(),
         maven: maven_options(request.maven.unwrap_or_default()),
         sha256: Some(request.sha256).filter(|digest| !digest.is_empty()),
         folder: node.temp.clone(),
@@ -94,7 +95,8 @@ async fn deploy(
     if order.version.is_none()
         && let Some(version) = &gathered.version
     {
-        order.version = Some(version.parse().map_err(in_operation)?);
+        // A version that only Python knows ("1!2.0") is none of a unit.
+        order.version = version.parse().ok();
     }
     let origin = |file: &haulier_sources::GatheredFile| Origin {
         source: file.source.clone(),
@@ -117,7 +119,7 @@ fn of_source(error: Error, operation: &str) -> Error {
 fn parse(sources: &[String]) -> Result<Vec<Source>> {
     let refused = |message: String| {
         Err(Error::new(ErrorKind::InvalidArgument, "", message)
-            .hint("haulier deploy NAME URL, or NAME group:artifact:version"))
+            .hint("haulier deploy NAME URL, or NAME group:artifact:version, or NAME pypi:requests"))
     };
     if sources.is_empty() || sources.len() > MOST_SOURCES {
         return refused(format!("{} sources; there must be one, and at most {MOST_SOURCES}", sources.len()));
@@ -129,7 +131,10 @@ fn parse(sources: &[String]) -> Result<Vec<Source>> {
                 return refused("a node reads no files for its clients".to_owned());
             }
             Source::Path(path) => {
-                return refused(format!("'{}' is neither a URL nor Maven coordinates", path.display()));
+                return refused(format!(
+                    "'{}' is neither a URL nor Maven coordinates nor a requirement",
+                    path.display()
+                ));
             }
             source => parsed.push(source),
         }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use haulier_model::{Digest, Result};
 use haulier_store::{Collected, CollectionRules, Store};
 
-use crate::{continuous, core::NodeCore};
+use crate::{continuous, core::NodeCore, environments};
 
 /// Content that nothing names any more is a cache for this long: a program that is started again sends nothing.
 pub(crate) const CACHE_AGE: Duration = Duration::from_secs(3600);
@@ -20,16 +20,19 @@ impl NodeCore {
         let node = Arc::downgrade(self);
         let rules = CollectionRules { dry_run, younger_stay };
         let live =
-            move |store: &Store| node.upgrade().map(|node| node.named_content(store, staying)).unwrap_or_default();
+            move |store: &Store| node.upgrade().map(|node| node.named_content(store, &staying)).unwrap_or_default();
         let collected = self.store.collect(rules, live).await?;
         if collected.packs > 0 && !dry_run {
             tracing::info!(packs = collected.packs, bytes = collected.bytes, "content that nothing names was freed");
+        }
+        if !dry_run {
+            environments::tidy(self, true).await?;
         }
         Ok(collected)
     }
 
     /// Everything that sessions and tasks use or have left to stay, besides what is deployed.
-    fn named_content(&self, store: &Store, staying: Vec<Digest>) -> HashSet<Digest> {
+    fn named_content(&self, store: &Store, staying: &[Digest]) -> HashSet<Digest> {
         let mut named = HashSet::new();
         let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
         let mut seen = HashSet::new();
@@ -41,7 +44,9 @@ impl NodeCore {
         for class_path in self.class_paths.in_use() {
             named.extend(class_path.contents());
         }
-        for manifest in self.units.in_use().into_iter().chain(staying).chain(self.continuous.snapshots()) {
+        for manifest in
+            self.units.in_use().into_iter().chain(staying.iter().copied()).chain(self.continuous.snapshots())
+        {
             named.insert(manifest);
             named.extend(store.manifest(&manifest).map(|manifest| store.contents_of(&manifest)).unwrap_or_default());
         }

@@ -12,7 +12,7 @@ use haulier_worker::{Worker, WorkerId};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::{core::NodeCore, garbage, memory};
+use crate::{core::NodeCore, environments, garbage, memory};
 
 /// How often the node looks.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -36,6 +36,8 @@ pub(crate) async fn run(node: Weak<NodeCore>, mut released: mpsc::UnboundedRecei
                 for worker in node.scheduler.retire(node.limits.idle, &[]) {
                     worker.stop(Duration::from_secs(1)).await;
                 }
+                node.supervisor.end_idle_zygotes(node.limits.zygote_idle);
+                tokio::spawn(tidy(node.clone()));
                 for worker in node.scheduler.workers() {
                     tokio::spawn(listen(worker, silent.clone()));
                 }
@@ -55,6 +57,13 @@ pub(crate) async fn run(node: Weak<NodeCore>, mut released: mpsc::UnboundedRecei
                 node.remove_if_unused(record).await;
             }
         }
+    }
+}
+
+/// Removes Python environments that nothing names any more.
+async fn tidy(node: Arc<NodeCore>) {
+    if let Err(error) = environments::tidy(&node, false).await {
+        tracing::warn!(%error, "Python environments cannot be looked through");
     }
 }
 

@@ -53,6 +53,15 @@ impl Jdks {
         &self.programs[index.unwrap_or(0)]
     }
 
+    /// The versions of those that say it: "17.0.15".
+    pub(crate) async fn versions(&self) -> Vec<String> {
+        let mut versions = Vec::with_capacity(self.programs.len());
+        for program in &self.programs {
+            versions.extend(runtimes::java_version(program).await);
+        }
+        versions
+    }
+
     async fn releases(&self) -> &[Option<u16>] {
         let ask = || async {
             let mut releases = Vec::with_capacity(self.programs.len());

@@ -15,7 +15,7 @@ use haulier_model::{Digest, Hasher, Language};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::{core::NodeCore, run::PoolKey};
+use crate::{core::NodeCore, pythons::PythonRuntime, run::PoolKey};
 
 /// A session keeps so many loaders, those that it has used last.
 const MOST_HELD: usize = 64;
@@ -30,6 +30,8 @@ pub(crate) struct LoaderKey {
     pub(crate) language: Language,
     /// The release of the JDK that reads its classes; `None`: the default.
     pub(crate) java: Option<u16>,
+    /// The interpreter or environment that its modules are run with.
+    pub(crate) python: Option<Arc<PythonRuntime>>,
     pub(crate) class_path: Digest,
     /// A session or a task, if the loader is that one's own.
     pub(crate) scope: Bytes,
@@ -104,12 +106,19 @@ impl Loaders {
         };
         let id = loader_id(&key, life);
         let environment = (key.language == Language::Python).then(|| id.clone());
-        let pool = PoolKey { group: key.group.clone(), language: key.language, environment, java: key.java };
+        let (group, language, java, python) = (key.group.clone(), key.language, key.java, key.python.clone());
+        let pool = PoolKey { group, language, environment, java, python };
         let released = (stay == Stay::Held).then(|| self.released.clone());
         let fresh = Arc::new(LiveLoader { id, pool, manifests, released });
         live.retain(|_, loader| loader.strong_count() > 0);
         live.insert(key, Arc::downgrade(&fresh));
         fresh
+    }
+
+    /// Forgets the keys of loaders that nobody holds any more, and what they keep: environments.
+    pub(crate) fn forget_gone(&self) {
+        let gone: Vec<_> = self.live.lock().extract_if(|_, loader| loader.strong_count() == 0).collect();
+        drop(gone);
     }
 }
 
@@ -118,6 +127,9 @@ fn loader_id(key: &LoaderKey, life: u64) -> Bytes {
     hasher.update(key.class_path.as_bytes());
     hasher.update(&life.to_le_bytes());
     hasher.update(&key.scope);
+    if let Some(python) = &key.python {
+        hasher.update(python.program.as_os_str().as_encoded_bytes());
+    }
     Bytes::copy_from_slice(hasher.finish().as_bytes())
 }
 
@@ -215,7 +227,8 @@ mod tests {
 
     fn key(group: &str, scope: &'static str) -> LoaderKey {
         let scope = Bytes::from_static(scope.as_bytes());
-        LoaderKey { group: group.into(), language: Language::Java, java: None, class_path: Digest::of(b"code"), scope }
+        let (language, class_path) = (Language::Java, Digest::of(b"code"));
+        LoaderKey { group: group.into(), language, java: None, python: None, class_path, scope }
     }
 
     #[test]

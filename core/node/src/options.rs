@@ -30,11 +30,17 @@ pub struct Limits {
     pub drain: Duration,
     /// How long a worker without tasks is kept. Default 60 s.
     pub idle: Duration,
+    /// How long a warm interpreter is kept that Python workers are forked from. Default 10 min.
+    pub zygote_idle: Duration,
     /// Python processes. Default 32.
     pub python_workers: usize,
     /// A JVM worker in whose memory so many class loaders stay, although no task uses them any more, is replaced by a new
     /// one; 0: never. Default 8.
     pub leaked_loaders: usize,
+    /// How long the build of a Python environment may take, downloads included. Default 10 min.
+    pub build: Duration,
+    /// Python environments on disk; of what is not in use the least recently used goes first. Default 32.
+    pub python_environments: usize,
     /// Memory of a worker process in bytes (the JVM's heap); `None`: the runtime's own default.
     pub memory: Option<u64>,
     /// A worker whose resident memory passes so many bytes is replaced after its tasks; at least 64 MiB. Default: never.
@@ -60,8 +66,11 @@ impl Default for Limits {
             cancel: Duration::from_secs(2),
             drain: Duration::from_secs(3),
             idle: Duration::from_secs(60),
+            zygote_idle: Duration::from_secs(600),
             python_workers: 32,
             leaked_loaders: 8,
+            build: Duration::from_secs(600),
+            python_environments: 32,
             memory: None,
             resident: None,
             continuous_ttl: Duration::from_secs(7 * 24 * 3600),
@@ -102,7 +111,8 @@ pub struct NodeBuilder {
     pub(crate) launcher: Option<PathBuf>,
     pub(crate) java: Vec<PathBuf>,
     pub(crate) serial_filter: Option<String>,
-    pub(crate) python: PathBuf,
+    pub(crate) python: Vec<PathBuf>,
+    pub(crate) uv: Option<PathBuf>,
     pub(crate) slots: u16,
     pub(crate) readable: Vec<PathBuf>,
     pub(crate) writable: Vec<PathBuf>,
@@ -134,7 +144,8 @@ impl Default for NodeBuilder {
             launcher: None,
             java: Vec::new(),
             serial_filter: None,
-            python: "python3".into(),
+            python: Vec::new(),
+            uv: None,
             slots: u16::try_from(cores).unwrap_or(u16::MAX),
             readable: Vec::new(),
             writable: Vec::new(),
@@ -302,10 +313,18 @@ impl NodeBuilder {
     }
 
     /// The `python3` to start Python workers with; its installed packages are what tasks can import besides their own
-    /// code. Default: from the `PATH`.
+    /// code, unless their units have locks. Default: from the `PATH`. Called again: another one; a task then runs on the
+    /// version of its client, and the first one is the default.
     #[must_use]
     pub fn python(mut self, path: impl Into<PathBuf>) -> Self {
-        self.python = path.into();
+        self.python.push(path.into());
+        self
+    }
+
+    /// The `uv` that builds Python environments. Default: from the `PATH`, else the module of the Python.
+    #[must_use]
+    pub fn uv(mut self, path: impl Into<PathBuf>) -> Self {
+        self.uv = Some(path.into());
         self
     }
 

@@ -33,6 +33,9 @@ pub(crate) struct PlacementKey {
     policy: i32,
     mode: i32,
     parent_prefixes: Vec<String>,
+    requires: Vec<String>,
+    requirements: Vec<String>,
+    environment: i32,
 }
 
 impl PlacementKey {
@@ -44,6 +47,9 @@ impl PlacementKey {
             policy: submit.policy,
             mode: submit.mode,
             parent_prefixes: submit.parent_prefixes.clone(),
+            requires: submit.requires.clone(),
+            requirements: submit.requirements.clone(),
+            environment: submit.environment,
         }
     }
 
@@ -54,6 +60,9 @@ impl PlacementKey {
             && self.policy == submit.policy
             && self.mode == submit.mode
             && self.parent_prefixes == submit.parent_prefixes
+            && self.requires == submit.requires
+            && self.environment == submit.environment
+            && self.requirements == submit.requirements
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a task runs on this node: its class path, and by its mode the loader and the workers that it shares.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use haulier_model::{ClassPath, ClassPathSource, DeploymentMode, Digest, Error, ErrorKind, Language, Result};
@@ -10,6 +10,7 @@ use crate::{
     class_paths::Sources,
     continuous,
     core::NodeCore,
+    environments,
     loaders::{LoaderKey, Stay},
     run::{Placement, shared_group},
     session::Session,
@@ -19,12 +20,13 @@ use crate::{
 const MOST_PREFIXES: usize = 100;
 const LONGEST_PREFIX: usize = 256;
 
-/// Builds, or finds, the class path of a submit, and holds its loader.
+/// Builds, or finds, the class path of a submit that `arrived` then, and what runs it, and holds its loader.
 pub(crate) async fn place(
     node: &Arc<NodeCore>,
     session: &Arc<Session>,
     id: u64,
     submit: &v1::Submit,
+    arrived: Instant,
 ) -> Result<Placement> {
     let language: Language = submit.language().try_into()?;
     if language == Language::Rust {
@@ -49,7 +51,12 @@ pub(crate) async fn place(
         .await
         .map_err(|error| Error::internal("build a class path", error.to_string()))??;
     let java = node.jdks.choose(newest).await?;
-    let key = LoaderKey { group, language, java, class_path: class_path.digest, scope: share.scope(session, id) };
+    let python = match language {
+        Language::Python => Some(environments::runtime(node, session, submit, &class_path, arrived).await?),
+        _ => None,
+    };
+    let scope = share.scope(session, id);
+    let key = LoaderKey { group, language, java, python, class_path: class_path.digest, scope };
     let live = node.loaders.hold(key, manifests, share.stay(language));
     let isolated = share.is_isolated();
     if !isolated {

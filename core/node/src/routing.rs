@@ -8,6 +8,7 @@ use haulier_protocol::v1;
 use crate::{
     core::NodeCore,
     members::{Peer, Registration},
+    pythons,
 };
 
 /// What it costs to pass a task on and its result back, in microseconds, about: for less it stays.
@@ -49,7 +50,7 @@ pub(crate) fn choose(node: &NodeCore, submit: &v1::Submit) -> Result<Place> {
         return named(node, name);
     }
     let language = submit.language().try_into().ok();
-    let candidates = candidates(node, labels(submit), language);
+    let candidates = with_interpreter(candidates(node, labels(submit), language), &submit.requires);
     let found = match target {
         Some(v1::target::Target::Key(key)) => {
             let score = |candidate: &Candidate| affinity(key, &candidate.registration.name);
@@ -58,6 +59,20 @@ pub(crate) fn choose(node: &NodeCore, submit: &v1::Submit) -> Result<Place> {
         _ => candidates.iter().min_by(|a, b| a.wait().partial_cmp(&b.wait()).unwrap_or(Ordering::Equal)),
     };
     found.map(|candidate| candidate.place.clone()).ok_or_else(|| nobody(node, submit))
+}
+
+/// Of the candidates those whose Python reads code by value of the client; all of them if there is none, so that one says
+/// what it has.
+fn with_interpreter(candidates: Vec<Candidate>, requires: &[String]) -> Vec<Candidate> {
+    let Some((_, minor)) = pythons::by_value(requires).and_then(|needed| needed.split_once('-')) else {
+        return candidates;
+    };
+    let has = |candidate: &Candidate| {
+        let versions = candidate.registration.runtimes.get(Language::Python.name());
+        let is_it = |version: &str| version.strip_prefix(minor).is_some_and(|rest| rest.starts_with('.'));
+        versions.is_none_or(|versions| versions.split(", ").any(is_it))
+    };
+    if candidates.iter().any(has) { candidates.into_iter().filter(has).collect() } else { candidates }
 }
 
 /// All nodes that a broadcast goes to.

@@ -7,10 +7,11 @@ use haulier_model::{Digest, Error, ErrorKind, Language};
 use haulier_protocol::v1::{self, TaskState};
 
 use crate::{
-    broadcast::Reply, class_paths::ResolvedClassPath, loaders::LiveLoader, payloads::StoredPayload, session::Session,
+    broadcast::Reply, class_paths::ResolvedClassPath, loaders::LiveLoader, payloads::StoredPayload,
+    pythons::PythonRuntime, session::Session,
 };
 
-/// Which workers can run a task: a trust group's, of a language; Python also by environment, Java by release.
+/// Which workers can run a task: a trust group's, of a language; Python also by class path and interpreter, Java by release.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct PoolKey {
     pub(crate) group: Arc<str>,
@@ -18,6 +19,8 @@ pub(crate) struct PoolKey {
     pub(crate) environment: Option<Bytes>,
     /// The release of Java, where it is not that of the node's default.
     pub(crate) java: Option<u16>,
+    /// What runs Python; keeps its environment on disk.
+    pub(crate) python: Option<Arc<PythonRuntime>>,
 }
 
 /// How the trust groups of code that identities share begin. No token has a name with a space.

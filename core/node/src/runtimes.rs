@@ -14,26 +14,32 @@ use crate::core::NodeCore;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl NodeCore {
-    /// The languages that can run here, with the version of the runtime; asked once.
+    /// The languages that can run here, with the versions of their runtimes, the default first; asked once.
     pub(crate) async fn runtimes(&self) -> &HashMap<String, String> {
         let probe = || async {
-            let (java, python) = tokio::join!(version(self, Language::Java), version(self, Language::Python));
+            let (java, python) = tokio::join!(self.jdks.versions(), python_versions(self));
             let found = [(Language::Java, java), (Language::Python, python)];
-            found.into_iter().filter_map(|(of, version)| Some((of.name().to_owned(), version?))).collect()
+            let named =
+                |(language, versions): (Language, Vec<String>)| (language.name().to_owned(), versions.join(", "));
+            found.into_iter().filter(|(_, versions)| !versions.is_empty()).map(named).collect()
         };
         self.runtimes.get_or_init(probe).await
     }
 }
 
-async fn version(node: &NodeCore, language: Language) -> Option<String> {
-    let option = if language == Language::Java { "-version" } else { "--version" };
-    version_by(&program(node, language, None).await.ok()?, option).await
+async fn python_versions(node: &NodeCore) -> Vec<String> {
+    let known = node.pythons.all().await.unwrap_or_default();
+    known.iter().map(|runtime| runtime.interpreter.version.clone()).collect()
+}
+
+/// The version of a `java`: "17.0.15".
+pub(crate) async fn java_version(program: &Path) -> Option<String> {
+    version_by(&on_path(program, "--java").ok()?, "-version").await
 }
 
 /// The feature release of a `java`: 17.
 pub(crate) async fn java_release(program: &Path) -> Option<u16> {
-    let version = version_by(&on_path(program, "--java").ok()?, "-version").await?;
-    version.split(|other: char| !other.is_ascii_digit()).next()?.parse().ok()
+    java_version(program).await?.split(|other: char| !other.is_ascii_digit()).next()?.parse().ok()
 }
 
 async fn version_by(program: &Path, option: &str) -> Option<String> {
@@ -51,33 +57,13 @@ fn version_in(said: &str) -> Option<String> {
     words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).map(str::to_owned)
 }
 
-/// `java` of that release; of Python the interpreter itself: a shim would cost its own start each time, and could not be confined.
-pub(crate) async fn program(node: &NodeCore, language: Language, java: Option<u16>) -> Result<PathBuf> {
-    if language != Language::Python {
-        return on_path(node.jdks.program(java).await, "--java");
-    }
-    let find = || async {
-        let shim = on_path(&node.python, "--python")?;
-        let mut command = tokio::process::Command::new(&shim);
-        command.args(["-I", "-c", "import sys; print(sys.executable)"]).kill_on_drop(true);
-        let failed = |problem: String| {
-            Error::new(ErrorKind::Unavailable, "start a Python worker", format!("{} {problem}", shim.display()))
-                .hint("install Python 3.11 or newer, or name it: haulier node --python PATH")
-        };
-        let output = tokio::time::timeout(node.limits.start, command.output())
-            .await
-            .map_err(|_| failed("does not answer".into()))?
-            .map_err(|error| failed(format!("cannot be run: {error}")))?;
-        let executable = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if output.status.success() && Path::new(&executable).is_absolute() {
-            return Ok(PathBuf::from(executable));
-        }
-        Err(failed(format!("does not work: {}", String::from_utf8_lossy(&output.stderr).trim())))
-    };
-    node.interpreter.get_or_try_init(find).await.cloned()
+/// `java` of that release.
+pub(crate) async fn java(node: &NodeCore, release: Option<u16>) -> Result<PathBuf> {
+    on_path(node.jdks.program(release).await, "--java")
 }
 
-fn on_path(program: &Path, option: &str) -> Result<PathBuf> {
+/// The path of a program that may be named without its folder; `option` names it.
+pub(crate) fn on_path(program: &Path, option: &str) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = if program.components().count() > 1 {
         std::path::absolute(program).ok().filter(|path| path.is_file())

@@ -18,6 +18,7 @@ use haulier_protocol::{
         task_service_server::TaskServiceServer,
     },
 };
+use haulier_requirements::Uv;
 use haulier_store::{Store, UnitRecord};
 use haulier_worker::{Supervisor, SupervisorOptions};
 use parking_lot::Mutex;
@@ -38,6 +39,7 @@ use crate::{
     control::Tasks,
     core::{NodeCore, Pulse},
     deployments::Deployments,
+    environments::{Bounds, Environments},
     gateway, holdings, housekeeping,
     jdks::Jdks,
     loaders::{self, Loaders},
@@ -48,6 +50,7 @@ use crate::{
     past_tasks::PastTasks,
     payloads::PayloadFolder,
     peers::Peers,
+    pythons::Pythons,
     relays::Relays,
     schedule::Scheduler,
     units::Units,
@@ -180,8 +183,10 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
     let (loaders, released_loaders) = Loaders::new();
     let local = read_local_code(options, &store).await?;
     own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
-    let environments = data_dir.join("environments");
-    let class_paths = ClassPaths::open(&store, &environments, &options.limits, local).map_err(open)?;
+    let directories = data_dir.join("environments");
+    let class_paths = ClassPaths::open(&store, &directories, &options.limits, local).map_err(open)?;
+    let bounds = Bounds { build: options.limits.build, count: options.limits.python_environments };
+    let python_environments = Environments::open(&data_dir.join("python"), options.uv.clone(), bounds).map_err(open)?;
     let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
     let temp = data_dir.join("temp");
     empty_folder(&temp).map_err(open)?;
@@ -193,14 +198,15 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
         peer_loading: options.peer_loading_allowed(),
         slots: options.slots,
         jdks: Jdks::new(options.java.clone()),
-        python: options.python.clone(),
-        interpreter: tokio::sync::OnceCell::new(),
+        pythons: Pythons::new(options.python.clone(), options.limits.start),
+        python_environments: Arc::new(python_environments),
+        uv: options.uv.clone().map(Uv::at),
         runtimes: tokio::sync::OnceCell::new(),
         readable: options.readable.clone(),
         writable: options.writable.clone(),
         store,
         store_packs: store_dir.join("packs"),
-        environments,
+        directories,
         units,
         uploads: Uploads::default(),
         class_paths,

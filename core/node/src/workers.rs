@@ -36,13 +36,16 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
     let temp_dir = node.fresh_temp_dir()?;
     let directory = if python { node.scheduler.environment(key) } else { None };
     let mut readable = node.readable.clone();
-    readable.extend([node.store_packs.clone(), node.environments.clone(), node.payloads.path().to_owned()]);
+    readable.extend([node.store_packs.clone(), node.directories.clone(), node.payloads.path().to_owned()]);
     let mut writable = node.writable.clone();
     writable.push(node.payloads.path().join("results"));
     let spec = WorkerSpec {
         language: key.language,
         slots: if python { 1 } else { node.slots },
-        program: runtimes::program(node, key.language, key.java).await?,
+        program: match &key.python {
+            Some(python) => python.program.clone(),
+            None => runtimes::java(node, key.java).await?,
+        },
         temp_dir,
         readable,
         writable,

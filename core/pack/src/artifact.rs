@@ -9,9 +9,11 @@ const LARGEST: u64 = 1 << 20;
 
 impl PackedRoots {
     /// The version that the artifact says it has, if it is a single jar or wheel: `Implementation-Version` or
-    /// `Bundle-Version` of a jar's manifest, else the one `pom.properties` in it; `Version` of a wheel's metadata.
+    /// `Bundle-Version` of a jar's manifest, else the one `pom.properties` in it; `Version` of a wheel's metadata. A lock
+    /// of requirements beside it does not count.
     pub fn artifact_version(&self) -> Option<Version> {
-        match self.roots.as_slice() {
+        let roots: Vec<&PackedRoot> = self.roots.iter().filter(|root| !root.root.is_lock()).collect();
+        match roots.as_slice() {
             [root] => of_wheel(root).or_else(|| of_jar(root)),
             // The class path inside a jar: the version is that of the jar.
             [root, inside @ ..] if root.file().is_some() && inside.iter().all(|root| root.file().is_none()) => {
@@ -110,5 +112,20 @@ mod tests {
         for (file, entries, expected) in table {
             assert_eq!(version(file, entries).as_deref(), expected, "{file} {entries:?}");
         }
+    }
+
+    #[test]
+    fn a_lock_beside_it_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let (jar, lock) = (folder.path().join("a.jar"), folder.path().join(haulier_model::Root::LOCK));
+        let mut archive = zip::ZipWriter::new(File::create(&jar).unwrap());
+        archive.start_file("META-INF/MANIFEST.MF", SimpleFileOptions::default()).unwrap();
+        archive.write_all(b"Implementation-Version: 1.2\n").unwrap();
+        archive.finish().unwrap();
+        std::fs::write(&lock, "six==1.16.0\n").unwrap();
+        let roots = PackedRoots::read_sources([&jar, &lock], &Limits::default()).unwrap();
+        assert_eq!(roots.names(), ["a.jar", haulier_model::Root::LOCK]);
+        assert_eq!(roots.artifact_version().unwrap().to_string(), "1.2");
+        assert!(PackedRoots::read_sources([&folder.path().join("other.txt")], &Limits::default()).is_err());
     }
 }

@@ -41,7 +41,8 @@ impl PackedRoot {
     /// - a folder with classes or jars: one root of all that is no jar, then one for each jar, by path;
     /// - a `.py` file; a folder with `__init__.py`, which keeps its name as the name of the package; a folder with
     ///   Python sources but without `__init__.py`, or such a `.zip`, whose content is importable;
-    /// - a `.whl`, laid out as if it were installed.
+    /// - a `.whl`, laid out as if it were installed;
+    /// - a `haulier-requirements.txt`, the lock of Python requirements.
     ///
     /// Entries of other jars stay as they are, also jars in jars and `META-INF/versions`. An entry that is not acceptable
     /// refuses the source. Files of folders are read again for their bytes.

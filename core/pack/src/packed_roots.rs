@@ -99,11 +99,16 @@ impl PackedRoots {
 
     /// The digests of what `start` needs, in the order in which it is found.
     pub fn closure(&self, kind: RootKind, start: &[String]) -> Vec<Digest> {
-        let found = match kind {
-            RootKind::Jvm => closure::jvm(&self.roots, start),
+        self.closure_and_foreign(kind, start).0
+    }
+
+    /// As [`PackedRoots::closure`]; and, of Python, the top-level names that it imports and that no root has.
+    pub fn closure_and_foreign(&self, kind: RootKind, start: &[String]) -> (Vec<Digest>, Vec<String>) {
+        let (found, foreign) = match kind {
+            RootKind::Jvm => (closure::jvm(&self.roots, start), Vec::new()),
             RootKind::Python => closure::python(&self.roots, start),
         };
-        found.into_iter().map(|(root, entry)| self.roots[root].root.entries[entry].digest).collect()
+        (found.into_iter().map(|(root, entry)| self.roots[root].root.entries[entry].digest).collect(), foreign)
     }
 
     /// The names of classes whose bytes these are, as internal names.

@@ -58,6 +58,7 @@ pub(crate) fn read_source(path: &Path, options: &ReadOptions<'_>) -> Result<Vec<
             let wheel = read(place_in_wheel, &mut budget)?;
             Ok(vec![of_whole_archive(name, RootKind::Python, wheel, *opaque, &mut budget)?.of_file(path)])
         }
+        "txt" if name == Root::LOCK => read_module(path, name, &mut budget),
         "py" if *opaque => Err(no_archive("it is a Python file")),
         "py" => read_module(path, name, &mut budget),
         _ => Err(nothing(&format!("'{name}' is no jar, war, zip, wheel, folder or Python file"))),
@@ -141,7 +142,7 @@ pub(crate) fn unpack(archive: &Archive, index: usize) -> Result<File> {
     file.into_inner().map_err(|error| failed(error.into_error()))
 }
 
-/// A single Python file: a module.
+/// A single Python file: a module; or a lock of requirements.
 fn read_module(path: &Path, name: String, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
     let found = Found { path: haulier_model::EntryPath::new(&name)?, file: path.to_owned() };
     let files = Files::read(vec![found], BadEntry::Refuse, Keep::Paths, budget)?;

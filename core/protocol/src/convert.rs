@@ -1,6 +1,8 @@
 //! Between generated messages and the types of the model.
 
-use haulier_model::{Codec, DeploymentMode, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Retry, Value};
+use haulier_model::{
+    Codec, DeploymentMode, EnvironmentPolicy, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Retry, Value,
+};
 
 use crate::v1;
 
@@ -52,6 +54,7 @@ same_variants!(
 );
 same_variants!(Retry, v1::Retry, [Never, Later, Now], Retry::Never);
 same_variants!(DeploymentMode, v1::DeploymentMode, [Isolated, Private, Shared, Continuous], DeploymentMode::Private);
+same_variants!(EnvironmentPolicy, v1::EnvironmentPolicy, [Check, Build, Ignore], EnvironmentPolicy::Check);
 same_variants!(LoadingPolicy, v1::LoadingPolicy, [ParentFirst, ChildFirst, SelfOnly], LoadingPolicy::ChildFirst);
 
 macro_rules! checked_variants {

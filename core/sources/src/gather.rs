@@ -1,8 +1,10 @@
-//! Sources of one deployment become files on this machine: paths stay, URLs are fetched, coordinates are resolved.
+//! Sources of one deployment become files on this machine: paths stay, URLs are fetched, coordinates are resolved, and all
+//! requirements together become one lock.
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use haulier_model::{Error, ErrorKind, Result};
+use haulier_model::{Digest, Error, ErrorKind, Result};
+use haulier_requirements::{Lock, Requirement, Requirements, Uv};
 use tempfile::TempDir;
 
 use crate::{
@@ -20,6 +22,8 @@ pub struct Gathering {
     pub resolver: Resolver,
     /// How.
     pub maven: MavenOptions,
+    /// Resolves requirements. Default: what [`Uv::find`] finds.
+    pub uv: Option<Uv>,
     /// What the file behind the one URL must hash to, in hexadecimal. Default: anything.
     pub sha256: Option<String>,
     /// Below which folder what is fetched is put.
@@ -44,9 +48,10 @@ pub struct GatheredFile {
 /// The files of a deployment. What was fetched goes when this is dropped.
 #[derive(Debug)]
 pub struct Gathered {
-    /// In the order of the sources; of Maven coordinates the artifact first, then its dependencies.
+    /// In the order of the sources; of Maven coordinates the artifact first, then its dependencies. The lock of all
+    /// requirements comes last.
     pub files: Vec<GatheredFile>,
-    /// The version in the coordinates, if there is one source and it is Maven's.
+    /// The version in the coordinates, or of the distribution, if there is one source and it is such.
     pub version: Option<String>,
     fetched: Option<TempDir>,
 }
@@ -69,6 +74,7 @@ impl Gathering {
             return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message).hint("sha256sum FILE"));
         }
         let mut gathered = Gathered { files: Vec::new(), version: None, fetched: None };
+        let mut required = Requirements::default();
         for (index, source) in sources.iter().enumerate() {
             let named = source.to_string();
             match source {
@@ -95,6 +101,7 @@ impl Gathering {
                         sha256: file.sha256,
                     });
                 }
+                Source::Requirement(requirement) => required.texts.push(Requirement::clone(requirement)),
                 Source::Maven(coordinates) => {
                     let progress = |now: crate::maven::Progress| {
                         (self.progress)(&now.url, now.done, now.total.unwrap_or(0));
@@ -110,7 +117,29 @@ impl Gathering {
                 }
             }
         }
+        if !required.is_empty() {
+            self.lock(required, sources.len() == 1, &mut gathered).await?;
+        }
         Ok(gathered)
+    }
+
+    /// Adds the lock of all requirements.
+    async fn lock(&self, required: Requirements, alone: bool, gathered: &mut Gathered) -> Result<()> {
+        (self.progress)(&required.named(), 0, 0);
+        let lock = required.lock(self.uv.as_ref()).await?.lock;
+        let text = lock.to_string();
+        let path = gathered.folder(self)?.join(Lock::FILE);
+        fs::write(&path, &text).map_err(|error| self.unwritable(&error))?;
+        if alone {
+            gathered.version = required.version(&lock).map(str::to_owned);
+        }
+        gathered.files.push(GatheredFile {
+            path,
+            source: required.named(),
+            sha256: Digest::of(text.as_bytes()).hex(),
+            coordinates: required.resolved_to(&lock),
+        });
+        Ok(())
     }
 
     fn unwritable(&self, error: &std::io::Error) -> Error {

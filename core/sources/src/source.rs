@@ -1,4 +1,4 @@
-//! What a user calls a source: a path, a URL or Maven coordinates. It fetches nothing.
+//! What a user calls a source: a path, a URL, Maven coordinates or a Python requirement. It fetches nothing.
 
 use std::{
     fmt,
@@ -7,6 +7,7 @@ use std::{
 };
 
 use haulier_model::{Error, Result};
+use haulier_requirements::Requirement;
 use url::Url;
 
 use crate::location;
@@ -14,7 +15,8 @@ use crate::location;
 /// Where code comes from, as a user writes it.
 ///
 /// "scheme://..." is a URL. Else a path that exists is that path; "g:a:v", "g:a:extension:v" and
-/// "g:a:extension:classifier:v" are Maven coordinates; everything else is a path.
+/// "g:a:extension:classifier:v" are Maven coordinates; "name==1.0", "name[extra]>=1" and "pypi:name" are requirements of
+/// Python distributions; everything else is a path.
 ///
 /// ```
 /// use haulier_sources::Source;
@@ -32,18 +34,24 @@ pub enum Source {
     Url(Url),
     /// Maven coordinates.
     Maven(String),
+    /// A requirement of a Python distribution.
+    Requirement(Requirement),
 }
 
 impl FromStr for Source {
     type Err = Error;
 
-    /// Reads a source; `InvalidArgument` for a URL that is none or has an unknown scheme.
+    /// Reads a source; `InvalidArgument` for a URL that is none or has an unknown scheme, and for a requirement of
+    /// something else than a distribution of an index.
     fn from_str(text: &str) -> Result<Self> {
         if location::is_url(text) {
             return Ok(Self::Url(location::parse(text)?));
         }
         if !Path::new(text).exists() && is_coordinates(text) {
             return Ok(Self::Maven(text.to_owned()));
+        }
+        if Requirement::is_meant(text) && !Path::new(text).exists() {
+            return Ok(Self::Requirement(text.parse()?));
         }
         Ok(Self::Path(PathBuf::from(text)))
     }
@@ -56,6 +64,7 @@ impl fmt::Display for Source {
             Self::Path(path) => path.display().fmt(f),
             Self::Url(url) => f.write_str(&location::shown(url)),
             Self::Maven(coordinates) => f.write_str(coordinates),
+            Self::Requirement(requirement) => requirement.fmt(f),
         }
     }
 }
@@ -66,6 +75,7 @@ impl fmt::Debug for Source {
             Self::Path(_) => "Path",
             Self::Url(_) => "Url",
             Self::Maven(_) => "Maven",
+            Self::Requirement(_) => "Requirement",
         };
         write!(f, "{name}({self})")
     }
@@ -95,6 +105,10 @@ mod tests {
             assert!(matches!(text.parse::<Source>().unwrap(), Source::Url(_)), "{text}");
         }
         assert!("gopher://h/x".parse::<Source>().is_err());
+        for text in ["six==1.16.0", "pypi:six", "a[b]>=1,<2"] {
+            assert!(matches!(text.parse::<Source>().unwrap(), Source::Requirement(_)), "{text}");
+        }
+        assert!("pypi:six @ https://me:secret@h/six.whl".parse::<Source>().is_err());
     }
 
     #[test]

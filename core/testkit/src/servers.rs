@@ -1,5 +1,5 @@
-//! Servers of others that code is taken from: FTP (pyftpdlib), S3 (moto), HTTP and Maven (Python's http.server), as processes that
-//! end with the test. What they serve belongs to the test.
+//! Servers of others that code is taken from: FTP (pyftpdlib), S3 (moto), HTTP, Maven and package indexes (Python's
+//! http.server), as processes that end with the test. What they serve belongs to the test.
 use std::{
     env,
     ffi::OsStr,
@@ -57,6 +57,16 @@ impl TestServer {
     /// As [`TestServer::ftp`].
     pub fn maven(folder: &Path) -> io::Result<Self> {
         Self::start("maven.py", &[folder.as_os_str()])
+    }
+
+    /// A Python package index: a wheel for each folder NAME-VERSION in `folder`. With `credentials`, "user:password", it
+    /// refuses everybody else.
+    ///
+    /// # Errors
+    /// As [`TestServer::ftp`].
+    pub fn pypi(folder: &Path, credentials: Option<&str>) -> io::Result<Self> {
+        let arguments: Vec<&OsStr> = std::iter::once(folder.as_os_str()).chain(credentials.map(OsStr::new)).collect();
+        Self::start("pypi.py", &arguments)
     }
 
     /// An S3 service with the empty bucket "units"; [`TestServer::put`] fills it. Everybody may read it, but what is

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from haulier import _callables, _native, _roots, errors
+from haulier import _callables, _distributions, _native, _roots, errors
+from haulier._distributions import Environment
 from haulier._futures import PICKLE, Call
 
 Mode = Literal["isolated", "private", "shared", "continuous"]
@@ -36,6 +37,7 @@ class Options(NamedTuple):
     policy: Policy | None = None
     parent_first: tuple[str, ...] = ()
     broadcast: bool = False
+    environment: Environment | None = None
 
 
 def options(
@@ -47,6 +49,7 @@ def options(
     mode: Mode | None = None,
     policy: Policy | None = None,
     parent_first: str | Iterable[str] = (),
+    environment: Environment | None = None,
 ) -> Options:
     """Make options of what a caller says; ``haulier.InvalidArgument`` if that cannot hold together."""
     if node is not None and key is not None:
@@ -57,14 +60,15 @@ def options(
     if not all(type(part) is str for pair in pairs for part in pair):
         raise TypeError("labels and their values are str")
     prefixes = (parent_first,) if isinstance(parent_first, str) else tuple(parent_first)
-    return Options(timeout, node, key, tuple(sorted(pairs)), failover, mode, policy, prefixes)
+    return Options(timeout, node, key, tuple(sorted(pairs)), failover, mode, policy, prefixes, environment=environment)
 
 
 class CallMaker:
     """Makes the calls of one connection."""
 
-    def __init__(self, cluster: _native.Cluster, peer_loading: bool) -> None:
+    def __init__(self, cluster: _native.Cluster, peer_loading: bool, environment: Environment = "check") -> None:
         self._cluster = cluster
+        self._environment: Environment = environment
         self._peer_loading = peer_loading
         self._node_loads = cluster.peer_loading()
         self._lock = threading.Lock()
@@ -114,14 +118,19 @@ class CallMaker:
         if template is None:
             if len(self._templates) >= _MOST_TEMPLATES:
                 self._templates.clear()
-            template = self._templates[key] = _native.Template(
-                entry_point=":".join(entry) if entry[0] else "",
-                start=sorted(start),
-                result_codecs=[PICKLE],
-                requires=[_callables.INTERPRETER],
-                **options._asdict(),
-            )
+            template = self._templates[key] = self._template(entry, sorted(start), options)
         return Call(template, PICKLE, payload, by_value, self._code(by_value, start))
+
+    def _template(self, entry: tuple[str, str], start: list[str], options: Options) -> _native.Template:
+        chosen = options._replace(environment=options.environment or self._environment)
+        return _native.Template(
+            entry_point=":".join(entry) if entry[0] else "",
+            start=start,
+            result_codecs=[PICKLE],
+            requires=[_callables.INTERPRETER],
+            distributions=_distributions.finder(start, chosen.environment or "check"),
+            **chosen._asdict(),
+        )
 
     def _code(self, by_value: bool, modules: Iterable[str]) -> _native.Scope | None:
         """Return the code of this project as nodes may load it; a new one when ``sys.path`` has changed.

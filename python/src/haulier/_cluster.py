@@ -13,6 +13,7 @@ from typing import Any
 from haulier import _callables, _futures, _native
 from haulier._calls import CallMaker, Mode, Policy, options
 from haulier._deployments import Deployments
+from haulier._distributions import Environment
 from haulier._executor import RemoteExecutor
 from haulier._futures import Dispatcher
 from haulier._tasks import TaskRef
@@ -26,6 +27,7 @@ def connect(
     tls_ca: str | os.PathLike[str] | None = None,
     mode: Mode = "private",
     peer_loading: bool = True,
+    environment: Environment = "check",
     timeout: float = 5.0,
 ) -> Cluster:
     """Connect to the node at ``address`` ("host:port", or "host" for port 7440).
@@ -38,6 +40,9 @@ def connect(
     its own), by the tasks of this session ("private"), by sessions with equal code ("shared"), and beyond their end
     ("continuous").
     ``peer_loading``: whether nodes may load the modules of this project; without it they run what they have.
+    ``environment``: what becomes of the installed distributions that the code of a task imports, in the versions of
+    this interpreter. "check": a task is refused if a node has others, before any of its code runs; "build": the node
+    builds an environment of them, once for each set; "ignore": nobody looks.
     ``timeout``: the longest time for the first connection, in seconds.
 
     Raises ``haulier.Unavailable`` if no node answers there, ``haulier.PermissionDenied`` if the token is wrong,
@@ -53,7 +58,7 @@ def connect(
         timeout=timeout,
         completions=_futures.completions(),
     )
-    return Cluster(native, peer_loading=peer_loading)
+    return Cluster(native, peer_loading=peer_loading, environment=environment)
 
 
 class Cluster(Deployments):
@@ -64,11 +69,18 @@ class Cluster(Deployments):
     """
 
     def __init__(
-        self, native: _native.Cluster, *, peer_loading: bool = True, resources: contextlib.ExitStack | None = None
+        self,
+        native: _native.Cluster,
+        *,
+        peer_loading: bool = True,
+        environment: Environment = "check",
+        resources: contextlib.ExitStack | None = None,
     ) -> None:
         super().__init__(native)
         self._native = native
-        self._calls = CallMaker(native, peer_loading)
+        if environment not in ("check", "build", "ignore"):
+            raise ValueError(f'environment is "check", "build" or "ignore", not {environment!r}')
+        self._calls = CallMaker(native, peer_loading, environment)
         self._resources = resources
         self._dispatcher = Dispatcher(native)
         self._lock = threading.Lock()
@@ -86,6 +98,7 @@ class Cluster(Deployments):
         mode: Mode | None = None,
         policy: Policy | None = None,
         parent_first: str | Iterable[str] = (),
+        environment: Environment | None = None,
     ) -> RemoteExecutor:
         """Return a ``concurrent.futures.Executor`` that runs callables on the cluster.
 
@@ -100,8 +113,9 @@ class Cluster(Deployments):
         ``policy``: who is asked first for a module; default: "child-first", the code of the task before what is
         installed on the node. ``parent_first``: names that the node's own packages are asked for first, whatever the
         policy.
+        ``environment``: what becomes of the distributions that the code imports; default: as in ``haulier.connect``.
         """
-        chosen = options(timeout, node, labels, key, failover, mode, policy, parent_first)
+        chosen = options(timeout, node, labels, key, failover, mode, policy, parent_first, environment)
         return RemoteExecutor(self, chosen, max_workers=max_workers)
 
     def broadcast(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sysconfig
 from collections.abc import Iterable
 from typing import Literal, overload
 
@@ -21,6 +22,7 @@ from haulier._units import (
 )
 
 Source = str | os.PathLike[str]
+Requirements = str | os.PathLike[str] | Iterable[str]
 
 
 class Deployments:
@@ -46,6 +48,7 @@ class Deployments:
         include: str | Iterable[str] = ...,
         exclude: str | Iterable[str] = ...,
         repositories: str | Iterable[str] = ...,
+        requirements: Requirements | None = ...,
     ) -> Unit: ...
     @overload
     def deploy(
@@ -64,6 +67,7 @@ class Deployments:
         include: str | Iterable[str] = ...,
         exclude: str | Iterable[str] = ...,
         repositories: str | Iterable[str] = ...,
+        requirements: Requirements | None = ...,
     ) -> Deployment: ...
     def deploy(
         self,
@@ -81,15 +85,19 @@ class Deployments:
         include: str | Iterable[str] = (),
         exclude: str | Iterable[str] = (),
         repositories: str | Iterable[str] = (),
+        requirements: Requirements | None = None,
     ) -> Unit | Deployment:
         """Deploy sources as the unit ``name:version`` and return it.
 
         A source is a Python file, a package folder, a wheel, a jar, a zip, or a folder of classes and jars; their order
-        counts. Or it is what the node fetches itself: a URL ("https://...", "s3://...", "ftp://...") or Maven
-        coordinates ("org.acme:pricing:1.2.0"); all sources are of the one or of the other kind::
+        counts. Or it is what the node fetches itself: a URL ("https://...", "s3://...", "ftp://..."), Maven coordinates
+        ("org.acme:pricing:1.2.0") or a Python requirement ("requests==2.32.3", "pypi:requests"); all sources are of the
+        one or of the other kind::
 
             cluster.deploy("pricing", "1.2.0", "target/pricing.jar", progress=print)
             cluster.deploy("lang", None, "org.apache.commons:commons-lang3:3.14.0")
+            cluster.deploy("model", "1.0.0", "./mypackage", requirements="requirements.txt")
+            cluster.deploy("text", None, requirements=["requests==2.32.3"])
 
         ``version`` None or "": the artifact's own, or, if it has none, the next revision ("0.0.1", "0.0.2", ...). The
         same content again succeeds; other content under the same version is a ``haulier.Conflict`` unless ``replace``.
@@ -106,10 +114,15 @@ class Deployments:
         ``dependencies``: whether Maven coordinates bring what they need at run time.
         ``include``, ``exclude``: "group:artifact" with wildcards: only such dependencies (default: all), and not those.
         ``repositories``: URLs of Maven repositories that are asked besides those of the node and Central.
+        ``requirements``: a file (requirements.txt, pyproject.toml, uv.lock), or a list of requirements
+        ("requests==2.32.3"). They are resolved here, by uv, to exact versions with hashes, of wheels only; a file that
+        has both already is taken as it is. Nodes make an environment of the result, which is part of the unit.
 
         Raises ``haulier.InvalidArgument`` for a name, version or source that is not acceptable, ``haulier.NotFound``
-        for a source that is not there, ``haulier.Canceled`` if the unit is undeployed meanwhile. Ctrl-C stops it.
+        for a source or a distribution that is not there, ``haulier.Canceled`` if the unit is undeployed meanwhile.
+        Ctrl-C stops it.
         """
+        files, texts = _requirements(requirements)
         started = self._units.start(
             name,
             version or "",
@@ -122,6 +135,9 @@ class Deployments:
             include=_texts(include),
             exclude=_texts(exclude),
             repositories=_texts(repositories),
+            requirement_files=files,
+            requirements=texts,
+            uv=_uv() if files or texts else None,
         )
         return follow(started, progress) if wait else Deployment(started, progress)._begin()
 
@@ -291,6 +307,21 @@ def _source(source: Source) -> str:
     """Fix a path to where this program is now. A URL or coordinates are no path that is there."""
     text = os.fspath(source)
     return os.path.abspath(text) if os.path.lexists(text) or not isinstance(source, str) else text
+
+
+def _requirements(requirements: Requirements | None) -> tuple[list[str], list[str]]:
+    """Return the file and the single requirements that were given."""
+    if requirements is None:
+        return [], []
+    if isinstance(requirements, str | os.PathLike):
+        return [os.path.abspath(requirements)], []
+    return [], list(requirements)
+
+
+def _uv() -> str | None:
+    """Return the uv that is installed beside this interpreter, also where its folder is not on the PATH."""
+    installed = os.path.join(sysconfig.get_path("scripts"), "uv")
+    return installed if not os.environ.get("HAULIER_UV") and os.access(installed, os.X_OK) else None
 
 
 def _texts(texts: str | Iterable[str]) -> list[str]:

@@ -16,21 +16,29 @@ from typing import IO
 from haulier import errors
 from haulier._calls import Mode
 from haulier._cluster import Cluster, connect
+from haulier._distributions import Environment
 
 _STOP_TIMEOUT = 5.0
 
 
-def local(*, mode: Mode = "private", peer_loading: bool = True, timeout: float = 20.0) -> Cluster:
+def local(
+    *,
+    mode: Mode = "private",
+    peer_loading: bool = True,
+    environment: Environment = "check",
+    timeout: float = 20.0,
+) -> Cluster:
     """Start a node on a free loopback port and connect to it.
 
     The node ends when the cluster is closed, and with this process however that ends; its data lies in a temporary
     folder and goes with it. The binary is that of ``HAULIER_NODE`` (a path), else of the wheel ``haulier-node``, else
-    ``haulier`` on the PATH. ``timeout`` in seconds is for the start. ``haulier.NotFound`` if there is no binary,
+    ``haulier`` on the PATH. ``mode``, ``peer_loading`` and ``environment`` as in
+    ``haulier.connect``; ``timeout`` in seconds is for the start. ``haulier.NotFound`` if there is no binary,
     ``haulier.Unavailable`` if the node does not start.
     """
     with contextlib.ExitStack() as starting:
         address = _start(_binary(), starting, time.monotonic() + timeout)
-        cluster = connect(address, mode=mode, peer_loading=peer_loading, timeout=timeout)
+        cluster = connect(address, mode=mode, peer_loading=peer_loading, environment=environment, timeout=timeout)
         cluster._resources = starting.pop_all()
         return cluster
 

@@ -64,8 +64,13 @@ class Template:
         policy: str | None = None,
         parent_first: Sequence[str] = (),
         broadcast: bool = False,
+        environment: str | None = None,
+        distributions: Callable[[list[str]], list[str]] | None = None,
     ) -> None:
-        """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value."""
+        """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value.
+
+        ``distributions`` makes requirements of the top-level names that the closure imports and does not have.
+        """
 
 @final
 class Cluster:
@@ -130,6 +135,9 @@ class Deployments:
         include: Sequence[str],
         exclude: Sequence[str],
         repositories: Sequence[str],
+        requirement_files: Sequence[str],
+        requirements: Sequence[str],
+        uv: str | None,
     ) -> Deployment: ...
     def close(self) -> None:
         """Stop the deployments that are under way."""
@@ -138,8 +146,14 @@ class Deployments:
     def list(self, name: str) -> Sequence[_UnitFields]: ...
     def inspect(
         self, reference: str
-    ) -> tuple[_UnitFields, Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]:
-        """Return the fields of the unit, of its entries, of its origins and of its originals."""
+    ) -> tuple[
+        _UnitFields,
+        Sequence[tuple[Any, ...]],
+        Sequence[tuple[Any, ...]],
+        Sequence[tuple[Any, ...]],
+        Sequence[tuple[Any, ...]],
+    ]:
+        """Return the fields of the unit, of its entries, of its origins, of its originals and of its requirements."""
 
     def download(self, reference: str, folder: str, force: bool) -> Sequence[Path]: ...
     def set_alias(self, name: str, alias: str, version: str) -> _UnitFields: ...

@@ -84,6 +84,21 @@ class UnitOriginal:
 
 
 @dataclass(frozen=True, slots=True)
+class PinnedRequirement:
+    """A Python distribution that a unit requires, in the version that its lock says."""
+
+    name: str
+    """Normalised: "requests"."""
+    version: str
+    """The exact version: "2.32.3"."""
+    marker: str
+    """Where it counts, as an environment marker: "python_full_version < '3.12'"; empty: everywhere."""
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version}" + (f" ; {self.marker}" if self.marker else "")
+
+
+@dataclass(frozen=True, slots=True)
 class UnitDetails:
     """A unit with its files."""
 
@@ -94,16 +109,24 @@ class UnitDetails:
     """Where its sources came from, one for each; empty if that was not said."""
     originals: tuple[UnitOriginal, ...] = ()
     """The archives that are kept as they were: ``Cluster.download`` gives back the bytes that they had."""
+    requirements: tuple[PinnedRequirement, ...] = ()
+    """The Python distributions that it requires, sorted by name."""
 
     @classmethod
     def _of(
-        cls, unit: tuple[Any, ...], entries: Iterable[Any], origins: Iterable[Any], originals: Iterable[Any]
+        cls,
+        unit: tuple[Any, ...],
+        entries: Iterable[Any],
+        origins: Iterable[Any],
+        originals: Iterable[Any],
+        requirements: Iterable[Any],
     ) -> UnitDetails:
         return cls(
             Unit(*unit),
             tuple(UnitEntry(*entry) for entry in entries),
             tuple(UnitOrigin(*origin) for origin in origins),
             tuple(UnitOriginal(*original) for original in originals),
+            tuple(PinnedRequirement(*pin) for pin in requirements),
         )
 
 

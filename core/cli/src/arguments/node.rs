@@ -113,9 +113,13 @@ pub(crate) struct NodeArguments {
     /// What JVM tasks accept as serialized objects, as java.io.ObjectInputFilter writes it: '!com.acme.Danger;*'.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) serial_filter: Option<String>,
-    /// Python to run Python tasks with [default: python3 on the PATH].
+    /// Python to run Python tasks with [default: python3 on the PATH]. Given again: a task runs on the version of its
+    /// client, if it is there, else on the first one.
     #[arg(long, value_name = "PATH", env = "HAULIER_PYTHON", value_hint = ValueHint::ExecutablePath)]
-    pub(crate) python: Option<PathBuf>,
+    pub(crate) python: Vec<PathBuf>,
+    /// The uv that builds environments of Python units with requirements [default: uv on the PATH, else python -m uv].
+    #[arg(long, value_name = "PATH", env = "HAULIER_UV", value_hint = ValueHint::ExecutablePath)]
+    pub(crate) uv: Option<PathBuf>,
     /// Replace a JVM worker when so many class loaders stay in its memory though no task uses them any more; 0: never.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) max_leaked_loaders: usize,

@@ -10,10 +10,15 @@ use super::{Connection, seconds};
 pub(crate) struct Deploy {
     /// Name of the unit.
     pub(crate) name: String,
-    /// Jars, zips, folders, Python files, package folders, wheels, URLs (https, http, s3, ftp) or Maven coordinates
-    /// (group:artifact:version), in the order in which they are searched.
-    #[arg(required = true, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    /// Jars, zips, folders, Python files, package folders, wheels, URLs (https, http, s3, ftp), Maven coordinates
+    /// (group:artifact:version) or Python requirements (requests==2.32.3, pypi:requests), in the order in which they are
+    /// searched.
+    #[arg(required_unless_present = "requirements", value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub(crate) sources: Vec<String>,
+    /// Python requirements of the unit: requirements.txt, pyproject.toml or uv.lock. uv resolves them here to exact
+    /// versions with hashes; a file that has them already is taken as it is. May be given again.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "on_node")]
+    pub(crate) requirements: Vec<PathBuf>,
     /// Version; without it the artifact's own, or, if it has none, the next revision, 0.0.N.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) version: String,
@@ -30,7 +35,7 @@ pub(crate) struct Deploy {
     /// What the file behind the URL must hash to (SHA-256, hexadecimal).
     #[arg(long, value_name = "DIGEST")]
     pub(crate) sha256: Option<String>,
-    /// Let the node fetch URLs and Maven artifacts, with its own settings and credentials, instead of this machine.
+    /// Let the node fetch URLs, Maven artifacts and requirements, with its own settings and credentials, instead of this machine.
     #[arg(long)]
     pub(crate) on_node: bool,
     #[command(flatten)]

@@ -20,13 +20,19 @@ use crate::{
 };
 
 pub(super) async fn deploy(cluster: &Cluster, arguments: Deploy) -> Result<()> {
-    let Deploy { name, sources, version, replace, opaque, nodes, sha256, on_node, maven, connection } = arguments;
-    let parsed: Vec<Source> = sources.iter().map(|source| parse(source)).collect::<Result<_>>()?;
+    let Deploy { name, sources, requirements, version, replace, opaque, nodes, sha256, on_node, maven, connection } =
+        arguments;
+    let all: Vec<Source> = sources.iter().map(|source| parse(source)).collect::<Result<_>>()?;
+    // Here they become one lock, together with the files of requirements.
+    let (required, parsed): (Vec<Source>, Vec<Source>) =
+        all.into_iter().partition(|source| !on_node && matches!(source, Source::Requirement(_)));
     let bar = progress_bar();
     let (moving, lines) = (bar.clone(), Arc::new(Lines::new()));
     let said = lines.clone();
     let mut deploy = cluster.deploy(&name, &version).replace(replace).opaque(opaque).nodes(nodes);
     deploy = deploy.progress(move |progress| show(&moving, &said, progress));
+    deploy = requirements.iter().fold(deploy, |deploy, file| deploy.requirements(file));
+    deploy = required.iter().try_fold(deploy, |deploy, source| deploy.requirement(&source.to_string()))?;
     let mut gathered = None;
     if on_node {
         deploy = deploy.sha256(sha256.unwrap_or_default()).maven(options_of_node(maven));
@@ -48,7 +54,7 @@ pub(super) async fn deploy(cluster: &Cluster, arguments: Deploy) -> Result<()> {
         }
         gathered = Some(files);
     } else {
-        deploy = sources.iter().fold(deploy, |deploy, source| deploy.source(source));
+        deploy = parsed.iter().fold(deploy, |deploy, source| deploy.source(source.to_string()));
     }
     let deployed = deploy.send().await;
     // What was fetched is needed until it is sent.
@@ -80,10 +86,20 @@ fn parse(source: &str) -> Result<Source> {
     match &parsed {
         Source::Path(path) if !path.exists() => {
             Err(Error::new(ErrorKind::NotFound, "read a source", format!("there is no '{source}'"))
-                .hint("a path, a URL (https://...), or Maven coordinates (group:artifact:version)"))
+                .hint(not_there(source)))
         }
         _ => Ok(parsed),
     }
+}
+
+/// What a source that is not there may have been meant as.
+fn not_there(source: &str) -> String {
+    let is_name = source.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_[],".contains(letter));
+    if is_name {
+        return format!("a path, or for the distribution of an index: pypi:{source}");
+    }
+    "a path, a URL (https://...), Maven coordinates (group:artifact:version), or a requirement (requests==2.32.3)"
+        .into()
 }
 
 async fn gather(
@@ -105,6 +121,7 @@ async fn gather(
             settings: options.maven_settings,
             local_repository: None,
         },
+        uv: None,
         sha256,
         folder: std::env::temp_dir(),
         progress: Arc::new(move |step, done, total| {

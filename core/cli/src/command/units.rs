@@ -133,6 +133,10 @@ pub(super) async fn inspect(cluster: &Cluster, arguments: Inspect) -> Result<()>
                 let from = if origin.coordinates.is_empty() { &origin.source } else { &origin.coordinates };
                 output::say(&format!("source       {source} from {from} sha256:{}", origin.sha256));
             }
+            for pin in &details.requirements {
+                let marker = if pin.marker.is_empty() { String::new() } else { format!(" ; {}", pin.marker) };
+                output::say(&format!("requires     {}=={}{marker}", pin.name, pin.version));
+            }
             for original in &details.originals {
                 let (source, size) = (source(original.source), output::size(original.size));
                 output::say(&format!("opaque       {source} sha256:{} {size}", original.digest.hex()));
@@ -180,6 +184,11 @@ fn details_object(details: &UnitDetails) -> Json {
             let sha256 = original.digest.hex();
             json!({ "source": source(original.source), "sha256": sha256, "size": original.size })
         })
+        .collect();
+    object["requirements"] = details
+        .requirements
+        .iter()
+        .map(|pin| json!({ "name": pin.name, "version": pin.version, "marker": pin.marker }))
         .collect();
     object["leaked_loaders"] = details.leaked_loaders.iter().map(loaders::object).collect();
     object

@@ -107,6 +107,7 @@ mod tests {
         let original = |source: &usize| UnitOriginal { source: *source, digest: Digest::of(b"jar"), size: 3 };
         UnitDetails {
             leaked_loaders: Vec::new(),
+            requirements: Vec::new(),
             entries: entries.collect(),
             unit,
             origins: Vec::new(),

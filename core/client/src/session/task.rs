@@ -62,7 +62,8 @@ impl PendingTask {
     pub(crate) fn size(&self) -> usize {
         let submit = &self.submit;
         let units: usize = submit.units.iter().map(|unit| unit.len() + 2).sum();
-        64 + submit.payload.len() + submit.entry_point.len() + units + submit.idempotency_key.len()
+        let requirements: usize = submit.requirements.iter().map(|text| text.len() + 2).sum();
+        64 + requirements + submit.payload.len() + submit.entry_point.len() + units + submit.idempotency_key.len()
     }
 }
 
@@ -95,6 +96,8 @@ pub(crate) fn submit(submission: Submission) -> (v1::Submit, Bytes) {
         idempotency_key: submission.idempotency_key,
         result_codecs: submission.result_codecs.into_iter().map(|codec| v1::Codec::from(codec).into()).collect(),
         requires: submission.requires,
+        requirements: submission.requirements,
+        environment: v1::EnvironmentPolicy::from(submission.environment).into(),
         mode: submission.mode.map_or(v1::DeploymentMode::Unspecified, Into::into).into(),
         failover: submission.failover,
         ..Default::default()

@@ -1,13 +1,13 @@
 //! What runs where: questions about the state, and workers that are no longer needed.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier_model::Language;
 use haulier_worker::Worker;
 
 use super::{Entry, Scheduler, State};
-use crate::{loaders::LiveLoader, run::PoolKey};
+use crate::{loaders::LiveLoader, pool::PoolWorker, run::PoolKey};
 
 impl Scheduler {
     /// Tasks that wait and that run, for operators.
@@ -58,15 +58,31 @@ impl Scheduler {
 
     /// Takes workers out that have had nothing to do for `limit`, or whose environment is named; the caller stops them.
     pub(crate) fn retire(&self, limit: Duration, environments: &[Bytes]) -> Vec<Arc<Worker>> {
+        self.take_out(|key, worker| {
+            let named = key.environment.as_ref().is_some_and(|environment| environments.contains(environment));
+            named || worker.idle_since.elapsed() >= limit
+        })
+    }
+
+    /// Takes idle workers out that run with one of these programs; the caller stops them.
+    pub(crate) fn retire_programs(&self, programs: &[PathBuf]) -> Vec<Arc<Worker>> {
+        self.take_out(|key, _| key.python.as_ref().is_some_and(|python| programs.contains(&python.program)))
+    }
+
+    /// Takes idle workers out that are not needed, and those that were replaced.
+    fn take_out(&self, is_unneeded: impl Fn(&PoolKey, &PoolWorker) -> bool) -> Vec<Arc<Worker>> {
         let mut state = self.state.lock();
         let State { pools, workers, .. } = &mut *state;
         let mut retired = Vec::new();
         for (key, pool) in pools.iter_mut() {
-            let named = key.environment.as_ref().is_some_and(|environment| environments.contains(environment));
             pool.workers.retain(|worker| {
-                let unneeded = pool.queue.is_empty() && (named || worker.idle_since.elapsed() >= limit);
+                let unneeded = pool.queue.is_empty() && is_unneeded(key, worker);
                 let old = worker.is_idle() && (unneeded || (worker.replaced && worker.draining));
                 if old {
+                    if let Some(python) = &key.python {
+                        let program = python.program.display();
+                        tracing::info!(worker = %worker.worker.id(), %program, "an idle Python worker ends");
+                    }
                     workers.remove(&worker.worker.id());
                     retired.push(worker.worker.clone());
                 }

@@ -2101,6 +2101,13 @@ pub struct Submit {
     /// Prefixes of names that are asked at the parent first: "com.acme.contract". At most 100, of 256 characters each.
     #[prost(string, repeated, tag = "19")]
     pub parent_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Python: the installed distributions that the client's code imports, in the client's versions: "numpy==2.4.1". At most
+    /// 1,000, of 256 characters each.
+    #[prost(string, repeated, tag = "20")]
+    pub requirements: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What is done with them.
+    #[prost(enumeration = "EnvironmentPolicy", tag = "21")]
+    pub environment: i32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {
@@ -2282,6 +2289,42 @@ impl LoadingPolicy {
             "LOADING_POLICY_PARENT_FIRST" => Some(Self::ParentFirst),
             "LOADING_POLICY_CHILD_FIRST" => Some(Self::ChildFirst),
             "LOADING_POLICY_SELF_ONLY" => Some(Self::SelfOnly),
+            _ => None,
+        }
+    }
+}
+/// What a node does with the requirements of a submit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EnvironmentPolicy {
+    Unspecified = 0,
+    /// The default: the submit is refused if the interpreter that would run it lacks one, or has it in another version.
+    Check = 1,
+    /// The node builds an environment of them, once for each set, and runs the task there.
+    Build = 2,
+    /// They are not looked at.
+    Ignore = 3,
+}
+impl EnvironmentPolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENVIRONMENT_POLICY_UNSPECIFIED",
+            Self::Check => "ENVIRONMENT_POLICY_CHECK",
+            Self::Build => "ENVIRONMENT_POLICY_BUILD",
+            Self::Ignore => "ENVIRONMENT_POLICY_IGNORE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENVIRONMENT_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENVIRONMENT_POLICY_CHECK" => Some(Self::Check),
+            "ENVIRONMENT_POLICY_BUILD" => Some(Self::Build),
+            "ENVIRONMENT_POLICY_IGNORE" => Some(Self::Ignore),
             _ => None,
         }
     }
@@ -3501,6 +3544,18 @@ pub struct UnitOriginal {
     #[prost(uint64, tag = "3")]
     pub size: u64,
 }
+/// A Python distribution that a unit requires, as its lock says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PinnedRequirement {
+    /// Normalised: "requests".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    /// Where it counts, as an environment marker; empty: everywhere.
+    #[prost(string, tag = "3")]
+    pub marker: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnitEntry {
     #[prost(string, tag = "1")]
@@ -3605,7 +3660,8 @@ pub mod deploy_response {
         Unit(super::Unit),
     }
 }
-/// Sources that the node itself fetches: URLs, Maven coordinates. It reads none of its own files for a client.
+/// Sources that the node itself fetches: URLs, Maven coordinates, Python requirements ("requests==2.32.3",
+/// "pypi:requests"), which become one lock. It reads none of its own files for a client.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployFromRequest {
     #[prost(string, tag = "1")]
@@ -3889,6 +3945,9 @@ pub struct GetUnitResponse {
     /// In the first page: its loaders that stay in the memory of workers of this identity, on the node that is asked.
     #[prost(message, repeated, tag = "5")]
     pub leaked_loaders: ::prost::alloc::vec::Vec<LeakedLoader>,
+    /// In the first page: the Python distributions that its locks name, sorted by name.
+    #[prost(message, repeated, tag = "6")]
+    pub requirements: ::prost::alloc::vec::Vec<PinnedRequirement>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DownloadRequest {

@@ -11,6 +11,7 @@ mod memory;
 mod node_crash;
 mod opaque;
 mod policies;
+mod requirements;
 mod services;
 mod sources_on_node;
 mod transfer;

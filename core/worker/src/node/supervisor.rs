@@ -1,12 +1,13 @@
 //! Starts workers, each in a process of its own.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Child,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use haulier_model::{Error, ErrorKind, Language, Result};
@@ -106,6 +107,16 @@ impl Supervisor {
                 Err(error)
             }
         }
+    }
+
+    /// Ends the interpreters that Python workers are forked from, if they have no workers and were not used for `limit`.
+    pub fn end_idle_zygotes(&self, limit: Duration) {
+        self.parts.zygotes.end_idle(limit);
+    }
+
+    /// A program has gone: no more workers are forked from its interpreters.
+    pub fn end_zygotes_of(&self, program: &Path) {
+        self.parts.zygotes.forget(program);
     }
 
     async fn launch(&self, id: WorkerId, spec: &WorkerSpec) -> Result<Started> {

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -21,6 +21,7 @@ use tokio::{
     sync::{OnceCell, mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
+use tracing::info;
 
 use super::{
     SupervisorOptions, WorkerId, WorkerSpec, commands,
@@ -40,6 +41,9 @@ const FORK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long the kernel may take to end the children of a zygote that has died.
 const ORPHAN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Zygotes at a time; beyond that the one goes that was not used for longest, unless all have children.
+const MOST: usize = 8;
 
 /// What workers that share a zygote have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,8 +66,19 @@ struct Zygote {
     forks: mpsc::UnboundedSender<Fork>,
     ended: watch::Receiver<Option<String>>,
     output: Arc<Output>,
+    /// When a child began or ended.
+    used: Mutex<Instant>,
     /// The thread that it was spawned from must live as long.
     _spawner: Arc<Spawner>,
+}
+
+/// Held by a child.
+struct Child(Arc<Zygote>);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        *self.0.used.lock() = Instant::now();
+    }
 }
 
 /// A request to fork.
@@ -89,7 +104,8 @@ impl Zygotes {
         id: WorkerId,
         spec: &WorkerSpec,
     ) -> Result<Started> {
-        let zygote = self.living(spawner, options, spec).await?;
+        let zygote = Child(self.living(spawner, options, spec).await?);
+        *zygote.0.used.lock() = Instant::now();
         let pair = || socket::pair().map_err(|errno| no_descriptors(errno.into()));
         let (control, link) = (pair()?, pair()?);
         let (output, writer, reading) = Output::open(id.to_string()).map_err(no_descriptors)?;
@@ -102,8 +118,8 @@ impl Zygotes {
             descriptors: [control.1, link.1, writer],
             forked,
         };
-        let lost = || ended_early(spec, &format!("its zygote ended: {}", zygote.status()), &zygote.output.last());
-        zygote.forks.send(fork).map_err(|_| lost())?;
+        let lost = || ended_early(spec, &format!("its zygote ended: {}", zygote.0.status()), &zygote.0.output.last());
+        zygote.0.forks.send(fork).map_err(|_| lost())?;
         let Forked { process, end } = answer.await.map_err(|_| lost())??;
         let exit = exit_of(process.clone(), end);
         Ok(Started {
@@ -115,6 +131,22 @@ impl Zygotes {
             reading,
             keeps: Box::new(zygote),
         })
+    }
+
+    /// Ends zygotes without children that were not used for `limit`.
+    pub(super) fn end_idle(&self, limit: Duration) {
+        self.known.lock().retain(|kind, cell| {
+            let goes = is_idle(cell) && used(cell).is_none_or(|used| used.elapsed() >= limit);
+            if goes {
+                info!(program = %kind.program.display(), "an idle zygote ends");
+            }
+            !goes
+        });
+    }
+
+    /// Forgets the zygotes of a program; each ends with its last child.
+    pub(super) fn forget(&self, program: &Path) {
+        self.known.lock().retain(|kind, _| kind.program != program);
     }
 
     async fn living(
@@ -131,6 +163,9 @@ impl Zygotes {
         };
         let cell = {
             let mut known = self.known.lock();
+            if !known.contains_key(&kind) && known.len() >= MOST {
+                make_room(&mut known);
+            }
             let cell = known.entry(kind).or_default();
             if cell.get().is_some_and(|zygote| zygote.ended.borrow().is_some()) {
                 *cell = Cell::default();
@@ -139,6 +174,22 @@ impl Zygotes {
         };
         cell.get_or_try_init(|| start(spawner, options, spec)).await.cloned()
     }
+}
+
+/// Whether a zygote could end without harm: it has no children, and nobody waits for it.
+fn is_idle(cell: &Cell) -> bool {
+    Arc::strong_count(cell) == 1 && cell.get().is_none_or(|zygote| Arc::strong_count(zygote) == 1)
+}
+
+fn used(cell: &Cell) -> Option<Instant> {
+    cell.get().map(|zygote| *zygote.used.lock())
+}
+
+fn make_room(known: &mut HashMap<Kind, Cell>) {
+    let idle = known.iter().filter(|(_, cell)| is_idle(cell));
+    let Some(oldest) = idle.min_by_key(|(_, cell)| used(cell)).map(|(kind, _)| kind.clone()) else { return };
+    info!(program = %oldest.program.display(), "a zygote makes room for another one");
+    known.remove(&oldest);
 }
 
 async fn start(spawner: &Arc<Spawner>, options: &SupervisorOptions, spec: &WorkerSpec) -> Result<Arc<Zygote>> {
@@ -163,7 +214,13 @@ async fn start(spawner: &Arc<Spawner>, options: &SupervisorOptions, spec: &Worke
         next_fork: 1,
     };
     tokio::spawn(attendant.attend(requests, exit, end));
-    let zygote = Arc::new(Zygote { forks, ended: ended.clone(), output, _spawner: spawner.clone() });
+    let zygote = Arc::new(Zygote {
+        forks,
+        ended: ended.clone(),
+        output,
+        used: Mutex::new(Instant::now()),
+        _spawner: spawner.clone(),
+    });
     match hello.await {
         Ok(hello) => check_hello(hello, spec.language)?,
         Err(_) => {

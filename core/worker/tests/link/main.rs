@@ -71,6 +71,7 @@ fn run(arguments: &[String]) -> ExitCode {
         zygote::workers_are_forked,
         zygote::a_dead_zygote_is_replaced,
         zygote::a_stopped_zygote_is_replaced,
+        zygote::a_zygote_without_children_ends,
         zygote::children_are_confined_each_to_its_own,
         confinement::only_what_is_listed,
         confinement::nothing_leaks_in,

@@ -10,7 +10,7 @@ fn closure(folders: &[&[(&str, &str)]], start: &[&str]) -> Vec<String> {
     };
     let roots: Vec<PackedRoot> = folders.iter().map(read).collect::<Result<_, _>>().unwrap();
     let start: Vec<String> = start.iter().map(|name| (*name).to_owned()).collect();
-    let found = python(&roots, &start);
+    let (found, _) = python(&roots, &start);
     found.iter().map(|(root, index)| format!("{root}:{}", roots[*root].root.entries[*index].path)).collect()
 }
 

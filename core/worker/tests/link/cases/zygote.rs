@@ -68,6 +68,31 @@ pub async fn a_stopped_zygote_is_replaced() {
     assert_eq!(site.start().await.call("echo", "again").await.unwrap(), "again");
 }
 
+pub async fn a_zygote_without_children_ends() {
+    let site = Site::new(Language::Python);
+    let mut running = site.start().await;
+    let zygote = zygote_of(&running);
+    site.supervisor().end_idle_zygotes(std::time::Duration::ZERO);
+    assert_eq!(running.call("echo", "it has a child").await.unwrap(), "it has a child");
+    running.worker.kill();
+    running.heard.lost().await;
+    drop(running);
+    site.supervisor().end_idle_zygotes(std::time::Duration::from_secs(60));
+    assert_eq!(zygote_of(&site.start().await), zygote, "it was used just now");
+    let ended = async {
+        while !gone_by_now(zygote) {
+            site.supervisor().end_idle_zygotes(std::time::Duration::ZERO);
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), ended).await.expect("the zygote ends");
+    assert_eq!(site.start().await.call("echo", "again").await.unwrap(), "again");
+}
+
+fn gone_by_now(process_id: u32) -> bool {
+    !std::path::Path::new(&format!("/proc/{process_id}")).exists()
+}
+
 pub async fn children_are_confined_each_to_its_own() {
     let first = Site::new(Language::Python);
     let second = Site::beside(Language::Python, first.supervisor());

@@ -42,7 +42,8 @@ public final class DeployRequest {
                 parts.dependencies,
                 array(parts.include),
                 array(parts.exclude),
-                array(parts.repositories));
+                array(parts.repositories),
+                array(parts.requirements));
     }
 
     /** Who hears how far it is. */
@@ -72,6 +73,7 @@ public final class DeployRequest {
         private final List<String> include = new ArrayList<>();
         private final List<String> exclude = new ArrayList<>();
         private final List<String> repositories = new ArrayList<>();
+        private final List<String> requirements = new ArrayList<>();
         private Consumer<? super DeployProgress> listener = Deployment.NOBODY;
 
         private Builder(String name) {
@@ -90,6 +92,7 @@ public final class DeployRequest {
             this.include.addAll(other.include);
             this.exclude.addAll(other.exclude);
             this.repositories.addAll(other.repositories);
+            this.requirements.addAll(other.requirements);
             this.listener = other.listener;
         }
 
@@ -101,8 +104,9 @@ public final class DeployRequest {
 
         /**
          * Adds sources in the order of their class path: jars, zips, wheels, folders, Python files; or what the node
-         * fetches itself, which are URLs ({@code https:}, {@code http:}, {@code s3:}, {@code ftp:}) and Maven
-         * coordinates ("org.acme:pricing:1.2.0"). All sources are of the one or of the other kind.
+         * fetches itself, which are URLs ({@code https:}, {@code http:}, {@code s3:}, {@code ftp:}), Maven coordinates
+         * ("org.acme:pricing:1.2.0") and Python requirements ("pypi:requests"). All sources are of the one or of the
+         * other kind.
          */
         public Builder sources(String... values) {
             this.sources.addAll(List.of(values));
@@ -168,6 +172,16 @@ public final class DeployRequest {
         /** URLs of Maven repositories that are asked besides those of the node and Central. */
         public Builder repositories(String... urls) {
             this.repositories.addAll(List.of(urls));
+            return this;
+        }
+
+        /**
+         * Adds Python requirements: {@code requirements.txt}, {@code pyproject.toml} or {@code uv.lock}. They are resolved
+         * here, by uv, to exact versions with hashes, of wheels only; a file that has both already is taken as it is.
+         * Nodes make an environment of the result, which is part of the unit.
+         */
+        public Builder withRequirements(Path... files) {
+            Stream.of(files).map(file -> file.toAbsolutePath().toString()).forEach(requirements::add);
             return this;
         }
 

@@ -99,7 +99,8 @@ final class Native {
             boolean dependencies,
             String[] include,
             String[] exclude,
-            String[] repositories);
+            String[] repositories,
+            String[] requirements);
 
     /** Stops a deployment; one that is not known has ended. */
     static native void stopDeployment(long deployment);

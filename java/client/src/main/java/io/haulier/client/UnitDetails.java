@@ -9,9 +9,14 @@ import java.util.List;
  * @param entries its files, in the order in which they are searched
  * @param origins where its sources came from, one for each; empty if that was not said
  * @param originals the archives that are kept as they were: {@link Cluster#download} gives back the bytes that they had
+ * @param requirements the Python distributions that its locks name, sorted by name
  */
 public record UnitDetails(
-        DeployedUnit unit, List<Entry> entries, List<Origin> origins, List<Original> originals) {
+        DeployedUnit unit,
+        List<Entry> entries,
+        List<Origin> origins,
+        List<Original> originals,
+        List<PinnedRequirement> requirements) {
     /**
      * A file of a unit.
      *
@@ -41,12 +46,22 @@ public record UnitDetails(
      */
     public record Original(int source, String digest, long size) {}
 
+    /**
+     * A Python distribution that a unit requires, in the version that its lock says.
+     *
+     * @param name normalised: "requests"
+     * @param version the exact version: "2.32.3"
+     * @param marker where it counts, as an environment marker: "python_full_version &lt; '3.12'"; empty: everywhere
+     */
+    public record PinnedRequirement(String name, String version, String marker) {}
+
     static UnitDetails read(Fields fields) {
         return new UnitDetails(
                 DeployedUnit.read(fields),
                 fields.records(entry ->
                         new Entry(entry.text(), entry.text(), entry.number(), entry.flag(), entry.integer())),
                 fields.records(origin -> new Origin(origin.text(), origin.text(), origin.text())),
-                fields.records(original -> new Original(original.integer(), original.text(), original.number())));
+                fields.records(original -> new Original(original.integer(), original.text(), original.number())),
+                fields.records(pin -> new PinnedRequirement(pin.text(), pin.text(), pin.text())));
     }
 }

@@ -173,6 +173,19 @@ class DeploymentsTest {
     }
 
     @Test
+    void requirementsBecomeALock() throws Exception {
+        String pins = "Six==1.16.0 --hash=sha256:" + "ab".repeat(32) + "\n";
+        Path file = Files.writeString(folder.resolve("requirements.txt"), pins);
+        DeployRequest request = DeployRequest.of("required").version("1.0.0").withRequirements(file).build();
+        DeployedUnit unit = cluster.deploy(request).get(30, TimeUnit.SECONDS);
+        assertEquals(List.of("haulier-requirements.txt"), unit.sources());
+        UnitDetails details = cluster.inspect("required").get(30, TimeUnit.SECONDS);
+        assertEquals(List.of(new UnitDetails.PinnedRequirement("six", "1.16.0", "")), details.requirements());
+        assertEquals(file.toString(), details.origins().get(0).source());
+        cluster.undeploy("required").get(30, TimeUnit.SECONDS);
+    }
+
+    @Test
     void exactBytesComeBack() throws Exception {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (ZipOutputStream out = new ZipOutputStream(bytes)) {

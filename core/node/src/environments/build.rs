@@ -1,0 +1,133 @@
+//! Builds an environment: a virtual environment under another name, the distributions of the lock in it, and then its
+//! name.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use haulier_model::{Error, ErrorKind, Result};
+
+use super::{Environments, LOCK_FILE, Recipe, Record, lock, record};
+
+const OPERATION: &str = "build a Python environment";
+/// What an environment is called until it is whole, and when it is about to go.
+const UNFINISHED: &str = ".building-";
+const GOING: &str = ".removing-";
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Builds the environment of a recipe at `folder`. Errors: those of [`super::uv::Uv::run`].
+pub(super) async fn build(environments: &Environments, folder: &Path, recipe: &Recipe) -> Result<()> {
+    let begun = Instant::now();
+    let python = &recipe.base.interpreter.version;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    tracing::info!(environment = name, python, distributions = recipe.pins.len(), "building a Python environment");
+    let fresh = beside(folder, UNFINISHED);
+    let built = fill(environments, &fresh, recipe).await;
+    let (place, recipe, from) = (folder.to_owned(), recipe.clone(), fresh.clone());
+    let placed = match built {
+        Ok(()) => blocking(move || finish(&from, &place, &recipe)).await,
+        Err(error) => Err(error),
+    };
+    if placed.is_err() {
+        // Nothing else names it, and the next start removes what stays.
+        let _ = tokio::fs::remove_dir_all(&fresh).await;
+    }
+    let milliseconds = begun.elapsed().as_millis();
+    match &placed {
+        Ok(()) => tracing::info!(environment = name, milliseconds, "a Python environment is built"),
+        Err(error) => tracing::warn!(environment = name, milliseconds, %error, "a Python environment is not built"),
+    }
+    placed
+}
+
+/// One `uv` makes the environment, the next one fills it; both within one deadline.
+async fn fill(environments: &Environments, fresh: &Path, recipe: &Recipe) -> Result<()> {
+    let deadline = Instant::now() + environments.bounds.build;
+    let base = &recipe.base.program;
+    let (program, lock) = (fresh.join("bin/python"), fresh.join(LOCK_FILE));
+    let uv = &environments.uv;
+    let make = ["venv", "--no-project", "--relocatable", "--python"].map(Into::into);
+    uv.run(OPERATION, base, make.into_iter().chain([base.into(), fresh.into()]), None, deadline).await?;
+    tokio::fs::write(&lock, lock::written(&recipe.pins)).await.map_err(|error| cannot_write(fresh, error))?;
+    // Copies: a worker could write through a link to what others use.
+    let install = ["pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"];
+    let install = install.into_iter().chain(["--compile-bytecode", "--python"]).map(Into::into);
+    let arguments = install.chain([program.into(), "--requirements".into(), lock.into()]);
+    uv.run(OPERATION, base, arguments, None, deadline).await.map(drop)
+}
+
+/// Closes the files to writers, says what the environment is, and gives it its name. Blocks.
+fn finish(fresh: &Path, folder: &Path, recipe: &Recipe) -> io::Result<()> {
+    close(fresh)?;
+    let mut record = Record {
+        python: recipe.base.interpreter.version.clone(),
+        distributions: recipe.pins.iter().map(|pin| format!("{}=={}", pin.name, pin.version)).collect(),
+        ..Record::default()
+    };
+    record.note(&recipe.locks);
+    record.write(fresh)?;
+    // A crash of the machine must not leave the name with half of the files.
+    rustix::fs::syncfs(fs::File::open(fresh)?)?;
+    if folder.exists() {
+        fs::remove_dir_all(put_away(folder)?)?;
+    }
+    fs::rename(fresh, folder)
+}
+
+/// No file may be written any more; links are left alone.
+fn close(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            close(&entry.path())?;
+        } else if kind.is_file() {
+            let mut permissions = entry.metadata()?.permissions();
+            permissions.set_mode(permissions.mode() & !0o222);
+            fs::set_permissions(entry.path(), permissions)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes its name from an environment, so that nobody finds it any more; returns where its files are now.
+pub(super) fn put_away(folder: &Path) -> io::Result<PathBuf> {
+    let going = beside(folder, GOING);
+    fs::rename(folder, &going)?;
+    Ok(going)
+}
+
+/// Removes what was half built or half removed when the node ended.
+pub(super) fn remove_unfinished(environments: &Path) -> io::Result<()> {
+    for path in record::list(environments)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(UNFINISHED) || name.starts_with(GOING) {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn beside(folder: &Path, prefix: &str) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!("{prefix}{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
+async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<()> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::internal(OPERATION, error.to_string()))?
+        .map_err(|error| cannot_write(Path::new("the environment"), error))
+}
+
+pub(super) fn cannot_write(path: &Path, error: io::Error) -> Error {
+    let full = error.kind() == io::ErrorKind::StorageFull;
+    let kind = if full { ErrorKind::ResourceExhausted } else { ErrorKind::Internal };
+    Error::new(kind, OPERATION, format!("cannot write {}: {error}", path.display()))
+        .hint("check space and permissions of the node's data folder")
+        .with_source(error)
+}

@@ -1,0 +1,117 @@
+"""Which installed distributions the code of a call needs, as requirements: "numpy==2.4.1".
+
+Which names the code imports is found by the core; here they become distributions of this interpreter. Nothing here
+imports anything, or knows connections.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from typing import Literal
+
+Environment = Literal["check", "build", "ignore"]
+
+# What every worker has, and what is no distribution.
+_NOT_REQUIRED = frozenset(("haulier", "haulier_worker", "cloudpickle", "__main__", "__mp_main__"))
+
+
+def finder(start: Iterable[str], environment: Environment) -> Callable[[list[str]], list[str]] | None:
+    """Return what makes requirements of the names that code imports; None if nobody wants any.
+
+    ``start``: the modules that the call itself names. To be checked are they, and what this program has imported: what
+    stands in a branch or a file that it never came to might be installed nowhere. An environment that is built has all
+    that is installed here.
+    """
+    if environment == "ignore":
+        return None
+    named = frozenset(name.partition(".")[0] for name in start)
+
+    def requirements(names: list[str]) -> list[str]:
+        return required(name for name in names if environment == "build" or name in named or name in sys.modules)
+
+    return requirements
+
+
+def required(names: Iterable[str]) -> list[str]:
+    """Return the installed distributions that have these top-level names, as "name==version", sorted.
+
+    Without the standard library, editable installs, which are the user's own code, and what is not installed.
+    """
+    wanted = {name for name in names if name not in sys.stdlib_module_names and name not in _NOT_REQUIRED}
+    if not wanted:
+        return []
+    known = _installed.distributions()
+    return sorted({requirement for name in wanted for requirement in known(name)})
+
+
+class _Installed:
+    """What is installed, read again when ``sys.path`` or a folder on it has changed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._state: tuple[tuple[str, int], ...] | None = None
+        self._names: dict[str, list[str]] = {}
+        self._pins: dict[str, tuple[str, ...]] = {}
+
+    def distributions(self) -> Callable[[str], tuple[str, ...]]:
+        """Return a function from a top-level name to the requirements that it means."""
+        state = tuple((entry, _changed(entry)) for entry in sys.path)
+        with self._lock:
+            if state != self._state:
+                self._names = {name: sorted(set(found)) for name, found in metadata.packages_distributions().items()}
+                self._pins = {}
+                self._state = state
+            names, pins = self._names, self._pins
+
+        def pinned(name: str) -> tuple[str, ...]:
+            if name not in pins:
+                pins[name] = _pins(name, names.get(name, []))
+            return pins[name]
+
+        return pinned
+
+
+_installed = _Installed()
+
+
+def _changed(folder: str) -> int:
+    """Return when something was installed there or removed; 0 for what is no folder."""
+    try:
+        return os.stat(folder or os.curdir).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _pins(name: str, distributions: list[str]) -> tuple[str, ...]:
+    """Return the requirements of a top-level name; of a namespace that several share, of those that are in use."""
+    found = []
+    for distribution in distributions:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(metadata.distribution(distribution))
+    if len(found) > 1:
+        found = [distribution for distribution in found if _is_in_use(name, distribution)]
+    return tuple(f"{one.name}=={one.version}" for one in found if one.version and not _is_editable(one))
+
+
+def _is_in_use(name: str, distribution: metadata.Distribution) -> bool:
+    """Say whether one of its files is a module that is loaded."""
+    files = {
+        os.path.realpath(file)
+        for loaded, module in list(sys.modules.items())
+        if loaded.partition(".")[0] == name and isinstance(file := getattr(module, "__file__", None), str)
+    }
+    return any(os.path.realpath(str(distribution.locate_file(file))) in files for file in distribution.files or ())
+
+
+def _is_editable(distribution: metadata.Distribution) -> bool:
+    """Say whether its code is that of a project of the user."""
+    with contextlib.suppress(ValueError, AttributeError):
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        return bool(origin.get("dir_info", {}).get("editable"))
+    return False

@@ -120,6 +120,11 @@ impl Environments {
         })
     }
 
+    /// The uv that this node was given by name.
+    pub(crate) fn named_uv(&self) -> Option<haulier_requirements::Uv> {
+        self.uv.named().map(haulier_requirements::Uv::at)
+    }
+
     /// The environment of a recipe: the one that is used or on disk, else a new one. However many want the same, it is
     /// built once; who had `arrived` before a build failed gets its error.
     async fn get(self: &Arc<Self>, recipe: Recipe, arrived: Instant) -> Result<Arc<PythonRuntime>> {

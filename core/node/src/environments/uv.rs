@@ -35,6 +35,11 @@ impl Uv {
         Self { named, cache, found: OnceCell::new() }
     }
 
+    /// The program that it was named by.
+    pub(super) fn named(&self) -> Option<&Path> {
+        self.named.as_deref()
+    }
+
     /// Runs `uv` with the node's own environment and returns what it prints. `python`: an interpreter that may have it as
     /// a module.
     ///

@@ -119,7 +119,7 @@ async fn talk(mut command: Command, input: Option<&str>) -> std::io::Result<Outp
     child.wait_with_output().await
 }
 
-fn too_late(operation: &str) -> Error {
+pub(super) fn too_late(operation: &str) -> Error {
     Error::new(ErrorKind::DeadlineExceeded, operation, "it took too long, and was ended")
         .with_retry(Retry::Later)
         .hint("submit again: what was downloaded is kept; or look at the network and the index of the node")

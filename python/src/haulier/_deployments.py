@@ -6,7 +6,7 @@ import os
 import pathlib
 import sysconfig
 from collections.abc import Iterable
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from haulier import _native
 from haulier._deployment import Deployment, Listener, follow
@@ -84,6 +84,7 @@ class Deployments:
         counts. Or it is what the node fetches itself: a URL ("https://...", "s3://...", "ftp://..."), Maven coordinates
         ("org.acme:pricing:1.2.0") or a Python requirement ("pypi:requests"); all are of the one or of the other kind::
 
+            cluster.deploy("pricing", "1.2.0", "target/pricing.jar", progress=print)
             cluster.deploy("model", "1.0.0", "./mypackage", requirements="requirements.txt")
 
         ``version`` None or "": the artifact's own, or, if it has none, the next revision ("0.0.1", "0.0.2", ...). The
@@ -92,9 +93,10 @@ class Deployments:
         archive is signed or has more in it than files. Folders and Python files have no such bytes and are refused.
         ``nodes``: which of them must have the unit before this returns: "one", "majority", "all", or names. A node that
         is lost is not waited for, and none for more than 10 seconds: it fetches the unit when a task needs it.
-        ``wait``: False returns a ``Deployment`` at once, a future.
-        ``progress``: called with a ``DeployProgress``, on this thread or without ``wait`` on another; may raise to stop.
-        ``sha256``: what the file behind the one URL must hash to, in hexadecimal; default: anything.
+        ``wait``: False returns a ``Deployment`` at once, a future of the unit.
+        ``progress``: called with a ``DeployProgress`` now and then: on the calling thread, or, without ``wait``, on one
+        of its own. What it raises stops the deployment.
+        ``sha256``: of the file behind the one URL, in hexadecimal; default: anything.
         ``dependencies``: whether Maven coordinates bring what they need at run time; ``include``, ``exclude``: only
         such ("group:artifact" with wildcards; default: all), and not those; ``repositories``: URLs that are asked, too.
         ``requirements``: a file (requirements.txt, pyproject.toml, uv.lock) or a list ("requests==2.32.3"), which uv
@@ -103,7 +105,6 @@ class Deployments:
         Raises ``haulier.InvalidArgument`` for a name, version or source that is not acceptable, ``haulier.NotFound``
         for what is not there, ``haulier.Canceled`` if it is undeployed meanwhile. Ctrl-C stops it.
         """
-        files, texts, uv = _requirements(requirements)
         started = self._units.start(
             name,
             version or "",
@@ -116,9 +117,7 @@ class Deployments:
             include=_texts(include),
             exclude=_texts(exclude),
             repositories=_texts(repositories),
-            requirement_files=files,
-            requirements=texts,
-            uv=uv,
+            **_requirements(requirements),
         )
         return follow(started, progress) if wait else Deployment(started, progress)._begin()
 
@@ -277,13 +276,13 @@ def _source(source: Source) -> str:
     return os.path.abspath(text) if os.path.lexists(text) or not isinstance(source, str) else text
 
 
-def _requirements(requirements: Requirements | None) -> tuple[list[str], list[str], str | None]:
+def _requirements(requirements: Requirements | None) -> dict[str, Any]:
     """Return the file and the single requirements that were given, and the uv of this interpreter."""
     if requirements is None:
-        return [], [], None
+        return {"requirement_files": [], "requirements": [], "uv": None}
     if isinstance(requirements, str | os.PathLike):
-        return [os.path.abspath(requirements)], [], _uv()
-    return [], list(requirements), _uv()
+        return {"requirement_files": [os.path.abspath(requirements)], "requirements": [], "uv": _uv()}
+    return {"requirement_files": [], "requirements": list(requirements), "uv": _uv()}
 
 
 def _uv() -> str | None:

@@ -13,7 +13,6 @@ use std::{
 use bytes::Bytes;
 use haulier_model::{DeploymentMode, Digest, Error, ErrorKind, Language, Result};
 use haulier_protocol::{status, v1};
-use haulier_requirements::Uv;
 use haulier_store::{Store, UnitRecord, UnitState};
 use haulier_worker::Supervisor;
 use parking_lot::Mutex;
@@ -53,8 +52,6 @@ pub(crate) struct NodeCore {
     pub(crate) jdks: Jdks,
     pub(crate) pythons: Pythons,
     pub(crate) python_environments: Arc<Environments>,
-    /// Resolves the requirements of units that this node fetches; `None`: whichever is found.
-    pub(crate) uv: Option<Uv>,
     pub(crate) runtimes: tokio::sync::OnceCell<HashMap<String, String>>,
     pub(crate) readable: Vec<PathBuf>,
     pub(crate) writable: Vec<PathBuf>,

@@ -8,10 +8,12 @@
 mod build;
 mod flights;
 mod installed;
+mod leftovers;
 mod lock;
 mod record;
 mod requirement;
 mod sweep;
+mod tame;
 mod task;
 mod uv;
 
@@ -87,6 +89,8 @@ pub(crate) struct Environments {
     folder: PathBuf,
     /// Locks that were resolved for sessions, by what they ask for.
     locks: PathBuf,
+    /// What uv has downloaded.
+    cache: PathBuf,
     bounds: Bounds,
     uv: Uv,
     known: Mutex<HashMap<Digest, Weak<PythonRuntime>>>,
@@ -101,13 +105,14 @@ pub(crate) struct Environments {
 impl Environments {
     /// Opens what is below `folder`; what was half built when the node ended is removed. `uv`: its program, if it was named.
     pub(crate) fn open(folder: &Path, uv: Option<PathBuf>, bounds: Bounds) -> io::Result<Self> {
-        let (environments, locks) = (folder.join("environments"), folder.join("locks"));
+        let (environments, locks, cache) = (folder.join("environments"), folder.join("locks"), folder.join("cache"));
         for folder in [&environments, &locks] {
             crate::server::private_folder(folder)?;
         }
         build::remove_unfinished(&environments)?;
         Ok(Self {
-            uv: Uv::new(uv, folder.join("cache")),
+            uv: Uv::new(uv, cache.clone()),
+            cache,
             folder: environments,
             locks,
             bounds,
@@ -118,6 +123,11 @@ impl Environments {
             sweep: sweep::Wanted::default(),
             shelf: Arc::default(),
         })
+    }
+
+    /// The uv that this node was given by name.
+    pub(crate) fn named_uv(&self) -> Option<haulier_requirements::Uv> {
+        self.uv.named().map(haulier_requirements::Uv::at)
     }
 
     /// The environment of a recipe: the one that is used or on disk, else a new one. However many want the same, it is

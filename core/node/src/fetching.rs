@@ -77,7 +77,7 @@ async fn deploy(
     let upload = node.uploads.begin(&order.name, order.version.as_ref(), deployed_by);
     let gathering = Gathering {
         resolver: Resolver::new(node.jdks.first(), node.home.join("haulier-maven.jar")),
-        uv: node.uv.clone(),
+        uv: node.python_environments.named_uv(),
         maven: maven_options(request.maven.unwrap_or_default()),
         sha256: Some(request.sha256).filter(|digest| !digest.is_empty()),
         folder: node.temp.clone(),

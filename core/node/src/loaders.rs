@@ -4,6 +4,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    path::Path,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -113,6 +114,12 @@ impl Loaders {
         live.retain(|_, loader| loader.strong_count() > 0);
         live.insert(key, Arc::downgrade(&fresh));
         fresh
+    }
+
+    /// Whether somebody holds a loader of this interpreter.
+    pub(crate) fn run_with(&self, program: &Path) -> bool {
+        let of = |key: &LoaderKey| key.python.as_ref().is_some_and(|python| python.program == program);
+        self.live.lock().iter().any(|(key, loader)| loader.strong_count() > 0 && of(key))
     }
 
     /// Forgets the keys of loaders that nobody holds any more, and what they keep: environments.

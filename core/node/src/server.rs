@@ -18,7 +18,6 @@ use haulier_protocol::{
         task_service_server::TaskServiceServer,
     },
 };
-use haulier_requirements::Uv;
 use haulier_store::{Store, UnitRecord};
 use haulier_worker::{Supervisor, SupervisorOptions};
 use parking_lot::Mutex;
@@ -170,6 +169,11 @@ struct Released {
     loaders: mpsc::UnboundedReceiver<loaders::Released>,
 }
 
+fn open_environments(options: &NodeBuilder, data_dir: &Path) -> io::Result<Environments> {
+    let bounds = Bounds { build: options.limits.build, count: options.limits.python_environments };
+    Environments::open(&data_dir.join("python"), options.uv.clone(), bounds)
+}
+
 async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> Result<(Arc<NodeCore>, Released)> {
     let open = |error| cannot_use(data_dir, error);
     private_folder(data_dir).map_err(open)?;
@@ -185,8 +189,7 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
     own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
     let directories = data_dir.join("environments");
     let class_paths = ClassPaths::open(&store, &directories, &options.limits, local).map_err(open)?;
-    let bounds = Bounds { build: options.limits.build, count: options.limits.python_environments };
-    let python_environments = Environments::open(&data_dir.join("python"), options.uv.clone(), bounds).map_err(open)?;
+    let python_environments = open_environments(options, &data_dir).map_err(open)?;
     let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
     let temp = data_dir.join("temp");
     empty_folder(&temp).map_err(open)?;
@@ -200,7 +203,6 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
         jdks: Jdks::new(options.java.clone()),
         pythons: Pythons::new(options.python.clone(), options.limits.start),
         python_environments: Arc::new(python_environments),
-        uv: options.uv.clone().map(Uv::at),
         runtimes: tokio::sync::OnceCell::new(),
         readable: options.readable.clone(),
         writable: options.writable.clone(),

@@ -62,17 +62,7 @@ impl Gathering {
     /// # Errors
     /// Those of [`fetch`] and of [`Resolver::resolve`]; `InvalidArgument` for a digest with other than one URL.
     pub async fn gather(&self, sources: &[Source]) -> Result<Gathered> {
-        if self.sha256.is_some() && !matches!(sources, [Source::Url(_)]) {
-            return Err(Error::new(ErrorKind::InvalidArgument, "deploy", "a digest is for one URL, and nothing else")
-                .hint("haulier deploy NAME URL --sha256 DIGEST"));
-        }
-        if let Some(digest) = &self.sha256
-            && (digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        {
-            // Before anything is fetched.
-            let message = format!("'{}' is no SHA-256: it has 64 hexadecimal digits", digest.escape_debug());
-            return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message).hint("sha256sum FILE"));
-        }
+        self.check_sha256(sources)?;
         let mut gathered = Gathered { files: Vec::new(), version: None, fetched: None };
         let mut required = Requirements::default();
         for (index, source) in sources.iter().enumerate() {
@@ -121,6 +111,20 @@ impl Gathering {
             self.lock(required, sources.len() == 1, &mut gathered).await?;
         }
         Ok(gathered)
+    }
+
+    /// Before anything is fetched.
+    fn check_sha256(&self, sources: &[Source]) -> Result<()> {
+        let Some(digest) = &self.sha256 else { return Ok(()) };
+        if !matches!(sources, [Source::Url(_)]) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "deploy", "a digest is for one URL, and nothing else")
+                .hint("haulier deploy NAME URL --sha256 DIGEST"));
+        }
+        if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let message = format!("'{}' is no SHA-256: it has 64 hexadecimal digits", digest.escape_debug());
+            return Err(Error::new(ErrorKind::InvalidArgument, "deploy", message).hint("sha256sum FILE"));
+        }
+        Ok(())
     }
 
     /// Adds the lock of all requirements.

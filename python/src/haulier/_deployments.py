@@ -6,7 +6,7 @@ import os
 import pathlib
 import sysconfig
 from collections.abc import Iterable
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from haulier import _native
 from haulier._deployment import Deployment, Listener, follow
@@ -91,38 +91,29 @@ class Deployments:
 
         A source is a Python file, a package folder, a wheel, a jar, a zip, or a folder of classes and jars; their order
         counts. Or it is what the node fetches itself: a URL ("https://...", "s3://...", "ftp://..."), Maven coordinates
-        ("org.acme:pricing:1.2.0") or a Python requirement ("requests==2.32.3", "pypi:requests"); all sources are of the
-        one or of the other kind::
+        ("org.acme:pricing:1.2.0") or a Python requirement ("pypi:requests"); all are of the one or of the other kind::
 
             cluster.deploy("pricing", "1.2.0", "target/pricing.jar", progress=print)
-            cluster.deploy("lang", None, "org.apache.commons:commons-lang3:3.14.0")
             cluster.deploy("model", "1.0.0", "./mypackage", requirements="requirements.txt")
-            cluster.deploy("text", None, requirements=["requests==2.32.3"])
 
         ``version`` None or "": the artifact's own, or, if it has none, the next revision ("0.0.1", "0.0.2", ...). The
         same content again succeeds; other content under the same version is a ``haulier.Conflict`` unless ``replace``.
-
-        ``opaque``: keep the exact bytes of each archive besides its files, for ``download``. Without it, only of
-        archives that are signed, or that have more in them than files (a script in front, comments). Folders and Python
-        files have no such bytes and are refused.
+        ``opaque``: keep the exact bytes of each archive besides its files, for ``download``; without it, only where an
+        archive is signed or has more in it than files. Folders and Python files have no such bytes and are refused.
         ``nodes``: which of them must have the unit before this returns: "one", "majority", "all", or names. A node that
         is lost is not waited for, and none for more than 10 seconds: it fetches the unit when a task needs it.
         ``wait``: False returns a ``Deployment`` at once, a future of the unit.
         ``progress``: called with a ``DeployProgress`` now and then: on the calling thread, or, without ``wait``, on one
         of its own. What it raises stops the deployment.
-        ``sha256``: what the file behind the one URL must hash to, in hexadecimal; default: anything.
-        ``dependencies``: whether Maven coordinates bring what they need at run time.
-        ``include``, ``exclude``: "group:artifact" with wildcards: only such dependencies (default: all), and not those.
-        ``repositories``: URLs of Maven repositories that are asked besides those of the node and Central.
-        ``requirements``: a file (requirements.txt, pyproject.toml, uv.lock), or a list of requirements
-        ("requests==2.32.3"). They are resolved here, by uv, to exact versions with hashes, of wheels only; a file that
-        has both already is taken as it is. Nodes make an environment of the result, which is part of the unit.
+        ``sha256``: of the file behind the one URL, in hexadecimal; default: anything.
+        ``dependencies``: whether Maven coordinates bring what they need at run time; ``include``, ``exclude``: only
+        such ("group:artifact" with wildcards; default: all), and not those; ``repositories``: URLs that are asked, too.
+        ``requirements``: a file (requirements.txt, pyproject.toml, uv.lock) or a list ("requests==2.32.3"), which uv
+        resolves here to exact versions with hashes of wheels; what has both already is taken as it is.
 
         Raises ``haulier.InvalidArgument`` for a name, version or source that is not acceptable, ``haulier.NotFound``
-        for a source or a distribution that is not there, ``haulier.Canceled`` if the unit is undeployed meanwhile.
-        Ctrl-C stops it.
+        for what is not there, ``haulier.Canceled`` if it is undeployed meanwhile. Ctrl-C stops it.
         """
-        files, texts = _requirements(requirements)
         started = self._units.start(
             name,
             version or "",
@@ -135,9 +126,7 @@ class Deployments:
             include=_texts(include),
             exclude=_texts(exclude),
             repositories=_texts(repositories),
-            requirement_files=files,
-            requirements=texts,
-            uv=_uv() if files or texts else None,
+            **_requirements(requirements),
         )
         return follow(started, progress) if wait else Deployment(started, progress)._begin()
 
@@ -309,13 +298,13 @@ def _source(source: Source) -> str:
     return os.path.abspath(text) if os.path.lexists(text) or not isinstance(source, str) else text
 
 
-def _requirements(requirements: Requirements | None) -> tuple[list[str], list[str]]:
-    """Return the file and the single requirements that were given."""
+def _requirements(requirements: Requirements | None) -> dict[str, Any]:
+    """Return the file and the single requirements that were given, and the uv of this interpreter."""
     if requirements is None:
-        return [], []
+        return {"requirement_files": [], "requirements": [], "uv": None}
     if isinstance(requirements, str | os.PathLike):
-        return [os.path.abspath(requirements)], []
-    return [], list(requirements)
+        return {"requirement_files": [os.path.abspath(requirements)], "requirements": [], "uv": _uv()}
+    return {"requirement_files": [], "requirements": list(requirements), "uv": _uv()}
 
 
 def _uv() -> str | None:

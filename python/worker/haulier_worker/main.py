@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import os
 import signal
+import site
 import sys
 import types
 
@@ -59,6 +60,7 @@ def _serve(request):
     try:
         links = request.enter_child()
         _settle(links.temp_dir)
+        _add_paths()
         process = _native.Worker.connect(links.control_fd, _hello())
         cancel.listen()
         _leave_links_behind(links)
@@ -82,6 +84,15 @@ def _settle(temp_dir):
         sys.modules["numpy"].random.seed()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.modules["__main__"] = types.ModuleType("__main__")
+
+
+def _add_paths():
+    """Follow the path files of an environment: they may run code, which only a confined process does."""
+    if os.path.exists(os.path.join(sys.prefix, "haulier-environment.json")):
+        for folder in site.getsitepackages():
+            for name in sorted(os.listdir(folder)):
+                if name.endswith(".pth.later"):
+                    site.addpackage(folder, name, None)
 
 
 def _leave_links_behind(links):

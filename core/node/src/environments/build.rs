@@ -11,7 +11,7 @@ use std::{
 
 use haulier_model::{Error, ErrorKind, Result};
 
-use super::{Environments, LOCK_FILE, Recipe, Record, lock, record};
+use super::{Environments, LOCK_FILE, Recipe, Record, lock, record, tame};
 
 const OPERATION: &str = "build a Python environment";
 /// What an environment is called until it is whole, and when it is about to go.
@@ -27,7 +27,7 @@ pub(super) async fn build(environments: &Environments, folder: &Path, recipe: &R
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     tracing::info!(environment = name, python, distributions = recipe.pins.len(), "building a Python environment");
     let fresh = beside(folder, UNFINISHED);
-    let built = fill(environments, &fresh, recipe).await;
+    let built = fill(environments, &fresh, folder, recipe).await;
     let (place, recipe, from) = (folder.to_owned(), recipe.clone(), fresh.clone());
     let placed = match built {
         Ok(()) => blocking(move || finish(&from, &place, &recipe)).await,
@@ -45,20 +45,37 @@ pub(super) async fn build(environments: &Environments, folder: &Path, recipe: &R
     placed
 }
 
-/// One `uv` makes the environment, the next one fills it; both within one deadline.
-async fn fill(environments: &Environments, fresh: &Path, recipe: &Recipe) -> Result<()> {
+/// One `uv` makes the environment, the next one fills it; all within one deadline. No code of a distribution runs.
+async fn fill(environments: &Environments, fresh: &Path, folder: &Path, recipe: &Recipe) -> Result<()> {
     let deadline = Instant::now() + environments.bounds.build;
     let base = &recipe.base.program;
     let (program, lock) = (fresh.join("bin/python"), fresh.join(LOCK_FILE));
     let uv = &environments.uv;
     let make = ["venv", "--no-project", "--relocatable", "--python"].map(Into::into);
     uv.run(OPERATION, base, make.into_iter().chain([base.into(), fresh.into()]), None, deadline).await?;
+    let interpreter = tame::Interpreter::of(fresh)?;
     tokio::fs::write(&lock, lock::written(&recipe.pins)).await.map_err(|error| cannot_write(fresh, error))?;
     // Copies: a worker could write through a link to what others use.
     let install = ["pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"];
-    let install = install.into_iter().chain(["--compile-bytecode", "--python"]).map(Into::into);
+    let install = install.into_iter().chain(["--python"]).map(Into::into);
     let arguments = install.chain([program.into(), "--requirements".into(), lock.into()]);
-    uv.run(OPERATION, base, arguments, None, deadline).await.map(drop)
+    uv.run(OPERATION, base, arguments, None, deadline).await?;
+    let place = fresh.to_owned();
+    let tamed = tokio::task::spawn_blocking(move || tame::tame(&place, &interpreter)).await;
+    tamed.map_err(|error| Error::internal(OPERATION, error.to_string()))??;
+    compile(base, fresh, folder, deadline).await
+}
+
+/// Compiles all modules by the interpreter of the node: that of the environment would run what it was given. What does
+/// not compile is left to whoever imports it.
+async fn compile(base: &Path, fresh: &Path, folder: &Path, deadline: Instant) -> Result<()> {
+    let mut command = tokio::process::Command::new(base);
+    command.args(["-I", "-m", "compileall", "-q", "-q", "-j", "0", "-s"]).arg(fresh).arg("-p").arg(folder);
+    command.arg(tame::site_packages(fresh)?).kill_on_drop(true).stdin(std::process::Stdio::null());
+    match tokio::time::timeout_at(deadline.into(), command.output()).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(super::uv::too_late(OPERATION)),
+    }
 }
 
 /// Closes the files to writers, says what the environment is, and gives it its name. Blocks.

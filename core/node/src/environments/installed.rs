@@ -11,14 +11,16 @@ use std::{
 use haulier_model::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
-use super::requirement::normal;
+use super::{requirement::normal, tame};
+use crate::pythons::PythonRuntime;
 
 /// Prints where it looks, and what is there.
 const QUESTION: &str = "\
 import importlib.metadata, sys
-for path in sys.path:
+paths = sys.argv[1:] or sys.path
+for path in paths:
     print('path', path, sep='\\t')
-for one in importlib.metadata.distributions():
+for one in importlib.metadata.distributions(path=paths):
     try:
         print('has', one.metadata['Name'], one.version, sep='\\t')
     except Exception:
@@ -42,16 +44,26 @@ impl Listing {
 }
 
 impl Installed {
-    /// The versions by normalised name.
+    /// The versions by normalised name. An environment is read by the interpreter that it is built on: its own would run
+    /// code of distributions here.
     ///
     /// # Errors
     /// `Unavailable` if the interpreter does not say them within `patience`.
-    pub(super) async fn versions(&self, program: &Path, patience: Duration) -> Result<HashMap<String, String>> {
+    pub(super) async fn versions(
+        &self,
+        runtime: &PythonRuntime,
+        patience: Duration,
+    ) -> Result<HashMap<String, String>> {
+        let program = &runtime.program;
         let known = self.0.lock().get(program).cloned();
         if let Some(known) = known.filter(|known| known.is_current()) {
             return Ok(known.versions.clone());
         }
-        let listing = Arc::new(ask(program, patience).await?);
+        let folder = match &runtime.environment {
+            Some(environment) => Some(tame::site_packages(&environment.folder)?),
+            None => None,
+        };
+        let listing = Arc::new(ask(&runtime.interpreter.program, folder, patience).await?);
         let versions = listing.versions.clone();
         self.0.lock().insert(program.to_owned(), listing);
         Ok(versions)
@@ -63,14 +75,14 @@ impl Installed {
     }
 }
 
-async fn ask(program: &Path, patience: Duration) -> Result<Listing> {
+async fn ask(program: &Path, folder: Option<PathBuf>, patience: Duration) -> Result<Listing> {
     let failed = |problem: String| {
         let message = format!("{} does not say what is installed: {problem}", program.display());
         Error::new(ErrorKind::Unavailable, "compare distributions", message)
             .hint("connect(environment=\"ignore\") does not ask")
     };
     let mut command = tokio::process::Command::new(program);
-    command.args(["-I", "-c", QUESTION]).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(["-I", "-c", QUESTION]).args(folder).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(patience, command.output()).await;
     let output = output.map_err(|_| failed("it took too long".into()))?.map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {

@@ -14,7 +14,7 @@ use std::{
 use haulier_model::Result;
 use haulier_store::{Store, UnitState};
 
-use super::{Environments, LOCK_FILE, Record, build, program_in, record};
+use super::{Environments, LOCK_FILE, Record, build, leftovers, program_in, record};
 use crate::core::NodeCore;
 
 /// Whether something may have become unneeded.
@@ -99,13 +99,18 @@ pub(crate) async fn tidy(node: &Arc<NodeCore>, always: bool) -> Result<()> {
         } else {
             deployed.flat_map(|unit| locks_of(&store, &unit.digest)).collect()
         };
+        if always && !environments.builds.any(|_| true) && !environments.resolutions.any(|_| true) {
+            leftovers::trim_cache(&environments.cache)?;
+            leftovers::trim_locks(&environments.locks)?;
+        }
         environments.sweep(&locks)
     });
     match swept.await {
         Ok(Ok((gone, used))) => {
             gone.iter().for_each(|folder| node.supervisor.end_zygotes_of(&program_in(folder)));
             if !used.is_empty() {
-                let programs: Vec<PathBuf> = used.iter().map(|folder| program_in(folder)).collect();
+                let mut programs: Vec<PathBuf> = used.iter().map(|folder| program_in(folder)).collect();
+                programs.retain(|program| !node.loaders.run_with(program));
                 node.scheduler.retire_programs(&programs).iter().for_each(|worker| worker.kill());
                 node.python_environments.look_again();
             }

@@ -101,7 +101,7 @@ impl Wanted<'_> {
     }
 
     async fn installed(&self, runtime: &PythonRuntime) -> Result<HashMap<String, String>> {
-        self.environments().installed.versions(&runtime.program, self.node.limits.start).await
+        self.environments().installed.versions(runtime, self.node.limits.start).await
     }
 
     /// The environment of the locks and of a session's requirements.

@@ -35,6 +35,11 @@ impl Uv {
         Self { named, cache, found: OnceCell::new() }
     }
 
+    /// The program that it was named by.
+    pub(super) fn named(&self) -> Option<&Path> {
+        self.named.as_deref()
+    }
+
     /// Runs `uv` with the node's own environment and returns what it prints. `python`: an interpreter that may have it as
     /// a module.
     ///
@@ -114,7 +119,7 @@ async fn talk(mut command: Command, input: Option<&str>) -> std::io::Result<Outp
     child.wait_with_output().await
 }
 
-fn too_late(operation: &str) -> Error {
+pub(super) fn too_late(operation: &str) -> Error {
     Error::new(ErrorKind::DeadlineExceeded, operation, "it took too long, and was ended")
         .with_retry(Retry::Later)
         .hint("submit again: what was downloaded is kept; or look at the network and the index of the node")

@@ -138,6 +138,28 @@ async fn what_no_unit_needs_is_removed() {
     assert_eq!(call(&cluster, "also_old", "version").await.expect("a version"), "1.0");
 }
 
+/// Path files may run code: only a confined worker follows them, never the node or what its workers are forked from.
+#[tokio::test]
+async fn code_of_distributions_runs_in_workers_alone() {
+    let index = Index::start();
+    let code = b"import os\n\nBEGUN = []\n\ndef begin():\n    BEGUN.append(os.getpid())\n\ndef here():\n    return BEGUN == [os.getpid()]\n";
+    let start = b"import pathed; pathed.begin()\n";
+    index.add_files("pathed", "1.0", &[("pathed.py", code), ("pathed.pth", start)]);
+    let python: &[u8] = b"#!python\nprint('no')\n";
+    index.add_files("exchanged", "1.0", &[("exchanged-1.0.data/scripts/python", python)]);
+    index.add_files("custom", "1.0", &[("sitecustomize.py", b"pass\n")]);
+    let node = TestNode::start(index.node()).expect("a node");
+    let cluster = haulier::connect(node.address()).await.expect("a connection");
+    deploy(&cluster, "paths", &index.pin("pathed", "1.0")).await;
+    let here = cluster.task("paths", "pathed:here");
+    assert!(within(DEADLINE, "a task", here.call::<bool>(())).await.expect("an answer"), "the worker alone follows it");
+    for name in ["exchanged", "custom"] {
+        deploy(&cluster, name, &index.pin(name, "1.0")).await;
+        let error = call(&cluster, name, "python").await.expect_err("it would run in the node");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_large_distribution_of_the_public_index() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -60,6 +60,13 @@ impl Index {
         wheel(&folder, name, version, "py3-none-any", &[(&format!("{name}/__init__.py"), code.as_bytes())]);
     }
 
+    /// Adds a wheel with these files.
+    pub(crate) fn add_files(&self, name: &str, version: &str, files: &[(&str, &[u8])]) {
+        let folder = self.folder.path().join("simple").join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        wheel(&folder, name, version, "py3-none-any", files);
+    }
+
     /// Refuses connections from now on, or not any more.
     pub(crate) fn refuse(&self, refusing: bool) {
         self.proxy.refuse(refusing);

@@ -10,7 +10,7 @@ use haulier::{
 use pyo3::{
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{PyBytes, PyDict},
+    types::{PyBytes, PyDict, PyTuple},
 };
 
 use crate::{
@@ -75,6 +75,11 @@ impl Template {
         };
         Ok(Self { submission, start, requires })
     }
+
+    /// The modules that the callable begins with.
+    fn start(&self) -> Vec<String> {
+        self.start.clone()
+    }
 }
 
 fn mode_of(py: Python<'_>, name: &str) -> PyResult<DeploymentMode> {
@@ -99,6 +104,16 @@ impl Scope {
     }
 }
 
+#[pymethods]
+impl Scope {
+    /// What a submit of these modules would send: files that travel with it, files that may follow, what is left out, how
+    /// much more of that, and the names that the modules import from elsewhere.
+    fn preview<'py>(&self, py: Python<'py>, start: Vec<String>) -> PyResult<Bound<'py, PyTuple>> {
+        let preview = py.detach(|| self.0.preview(&start)).map_err(|error| errors::to_client(py, &error))?;
+        records::preview(py, &preview)
+    }
+}
+
 /// A connection.
 #[pyclass(frozen, module = "haulier._native")]
 pub(crate) struct Cluster {
@@ -109,7 +124,8 @@ pub(crate) struct Cluster {
 #[pymethods]
 impl Cluster {
     #[staticmethod]
-    #[pyo3(signature = (address, *, token, ca_certificate, mode, language_version, capabilities, timeout, completions))]
+    #[pyo3(signature = (address, *, token, ca_certificate, mode, language_version, capabilities, include, timeout,
+                        completions))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn connect(
         py: Python<'_>,
@@ -119,6 +135,7 @@ impl Cluster {
         mode: &str,
         language_version: String,
         capabilities: Vec<String>,
+        include: Vec<String>,
         timeout: f64,
         completions: &Completions,
     ) -> PyResult<Self> {
@@ -126,6 +143,7 @@ impl Cluster {
             .mode(mode_of(py, mode)?)
             .language(Language::Python, language_version)
             .capabilities(capabilities)
+            .include(include)
             .connect_timeout(seconds(timeout)?);
         if let Some(token) = token {
             options = options.token(token);

@@ -15,6 +15,7 @@ from haulier._calls import CallMaker, Mode, Policy, options
 from haulier._deployments import Deployments
 from haulier._executor import RemoteExecutor
 from haulier._futures import Dispatcher
+from haulier._preview import Preview
 from haulier._tasks import TaskRef
 from haulier._units import Node, Unit
 
@@ -26,6 +27,7 @@ def connect(
     tls_ca: str | os.PathLike[str] | None = None,
     mode: Mode = "private",
     peer_loading: bool = True,
+    include: Iterable[str] = (),
     timeout: float = 5.0,
 ) -> Cluster:
     """Connect to the node at ``address`` ("host:port", or "host" for port 7440).
@@ -38,6 +40,9 @@ def connect(
     its own), by the tasks of this session ("private"), by sessions with equal code ("shared"), and beyond their end
     ("continuous").
     ``peer_loading``: whether nodes may load the modules of this project; without it they run what they have.
+    ``include``: files that travel although a rule leaves them out, as paths from the import root with the wildcards of
+    ``.gitignore``: ``["config.json", "assets/**"]``. ``Cluster.preview`` shows what is left out. What is never sent
+    (keys, ``.env``) travels only if it is named by its very path.
     ``timeout``: the longest time for the first connection, in seconds.
 
     Raises ``haulier.Unavailable`` if no node answers there, ``haulier.PermissionDenied`` if the token is wrong,
@@ -50,6 +55,7 @@ def connect(
         mode=mode,
         language_version=platform.python_version(),
         capabilities=_callables.capabilities(),
+        include=[include] if isinstance(include, str) else list(include),
         timeout=timeout,
         completions=_futures.completions(),
     )
@@ -103,6 +109,15 @@ class Cluster(Deployments):
         """
         chosen = options(timeout, node, labels, key, failover, mode, policy, parent_first)
         return RemoteExecutor(self, chosen, max_workers=max_workers)
+
+    def preview(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Preview:
+        """Say what a submit of ``fn(*args, **kwargs)`` would send, and send nothing.
+
+        ``print`` of it shows files, sizes, what is left out and by which rule, and the distributions that workers need.
+        A file ``.haulierignore`` in the folder of the program, in the syntax of ``.gitignore``, leaves out more;
+        ``include`` of ``haulier.connect`` brings files back.
+        """
+        return self._calls.preview(fn, args, kwargs)
 
     def broadcast(
         self, fn: Callable[..., Any], /, *args: Any, labels: Mapping[str, str] | None = None, **kwargs: Any

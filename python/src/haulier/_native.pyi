@@ -33,6 +33,11 @@ class Completions:
 class Scope:
     """The code of this interpreter, as nodes may load it."""
 
+    def preview(
+        self, start: Sequence[str]
+    ) -> tuple[list[tuple[str, str, int, str]], list[tuple[str, str, int, str]], list[tuple[str, str]], int, list[str]]:
+        """Return what a submit of these modules would send: files, what may follow, what is left out, foreign names."""
+
 @final
 class Template:
     """What the submits of one callable or task have in common."""
@@ -57,6 +62,8 @@ class Template:
     ) -> None:
         """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value."""
 
+    def start(self) -> list[str]: ...
+
 @final
 class Cluster:
     """A connection."""
@@ -70,6 +77,7 @@ class Cluster:
         mode: str,
         language_version: str,
         capabilities: Sequence[str],
+        include: Sequence[str],
         timeout: float,
         completions: Completions,
     ) -> Cluster: ...

@@ -11,8 +11,10 @@ use crate::PackedRoot;
 /// Of each name the whole top-level package is given, with its resources, or the top-level module: a package is loaded
 /// as one, and most of what it imports by itself is inside. The first root with a regular package or module wins; a
 /// namespace package is taken from all roots. Imports by a computed name are not followed.
-pub fn python(roots: &[PackedRoot], start: &[String]) -> Vec<(usize, usize)> {
-    let mut walk = Walk { roots, seen: HashSet::new(), found: Vec::new() };
+///
+/// Beside them the top-level names that are imported and that no root has.
+pub fn python(roots: &[PackedRoot], start: &[String]) -> (Vec<(usize, usize)>, Vec<String>) {
+    let mut walk = Walk { roots, seen: HashSet::new(), found: Vec::new(), foreign: Vec::new() };
     for name in start {
         walk.take(name.split('.').next().unwrap_or(name));
     }
@@ -26,13 +28,14 @@ pub fn python(roots: &[PackedRoot], start: &[String]) -> Vec<(usize, usize)> {
             imports::visit(&bytes, &mut |name| walk.take(name));
         }
     }
-    walk.found
+    (walk.found, walk.foreign)
 }
 
 struct Walk<'a> {
     roots: &'a [PackedRoot],
     seen: HashSet<String>,
     found: Vec<(usize, usize)>,
+    foreign: Vec<String>,
 }
 
 impl Walk<'_> {
@@ -43,11 +46,15 @@ impl Walk<'_> {
         self.seen.insert(name.to_owned());
         let roots = self.roots;
         let regular = roots.iter().position(|root| is_regular(root, name));
+        let before = self.found.len();
         for (number, root) in roots.iter().enumerate() {
             if regular.is_none_or(|regular| regular == number) {
                 self.found.extend(modules(root, name).map(|index| (number, index)));
                 self.found.extend(root.starts(name, "/").map(|index| (number, index)));
             }
+        }
+        if self.found.len() == before {
+            self.foreign.push(name.to_owned());
         }
     }
 }

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import haulier
 import pytest
 
 FOLDER = Path(__file__).parent / "import_cases"
@@ -49,7 +50,7 @@ def expected(folder):
 
 
 def compare(there, expected):
-    assert len(expected) >= 23
+    assert len(expected) >= 39
     for name, value in expected.items():
         assert "Traceback" not in str(value), value
         assert there[name] == value, name
@@ -60,6 +61,39 @@ def test_from_peers(pool, folder, expected, monkeypatch):
     from shipped import cases
 
     compare(pool.submit(cases.run_all).result(), expected)
+
+
+SPLIT = {
+    "unit": "from spread_out import installed\nfrom . import __name__ as PACKAGE\nNAME = __name__\n",
+    "installed": "NAME = __name__\n",
+}
+LOOK = """
+import spread_out.unit, spread_out.installed
+
+def look():
+    return spread_out.unit.NAME, spread_out.unit.installed.NAME, len(list(spread_out.__path__)), spread_out.__file__
+"""
+
+
+def test_a_namespace_package_of_a_unit_and_an_installed_distribution(node_binary, tmp_path):
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (site_packages,) = environment.glob("lib/python3*/site-packages")
+    for folder, name in ((site_packages, "installed"), (tmp_path / "source", "unit")):
+        (folder / "spread_out").mkdir(parents=True)
+        (folder / "spread_out" / f"{name}.py").write_text(SPLIT[name])
+    (tmp_path / "source/looking.py").write_text(LOOK)
+    command = [node_binary, "node", "--listen", "127.0.0.1:0", "--data-dir", tmp_path / "data"]
+    command += ["--python", environment / "bin/python", "--readable", tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as node:
+        try:
+            address = node.stdout.readline().split()[-1]
+            with haulier.connect(address) as cluster:
+                cluster.deploy("split", "1.0", tmp_path / "source")
+                seen = cluster.task("split", "looking:look").call()
+        finally:
+            node.terminate()
+    assert tuple(seen) == ("spread_out.unit", "spread_out.installed", 2, None)
 
 
 def test_from_a_unit(cluster, wheel, expected):

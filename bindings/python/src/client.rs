@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use pyo3::{
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{PyBytes, PyDict},
+    types::{PyBytes, PyDict, PyTuple},
 };
 
 use crate::{
@@ -108,6 +108,11 @@ impl Template {
         let distributions = distributions.filter(|_| submission.environment != EnvironmentPolicy::Ignore);
         Ok(Self { submission, start, requires, distributions, requirements: Mutex::default() })
     }
+
+    /// The modules that the callable begins with.
+    fn start(&self) -> Vec<String> {
+        self.start.clone()
+    }
 }
 
 fn environment_of(py: Python<'_>, name: &str) -> PyResult<EnvironmentPolicy> {
@@ -136,6 +141,16 @@ impl Scope {
     }
 }
 
+#[pymethods]
+impl Scope {
+    /// What a submit of these modules would send: files that travel with it, files that may follow, what is left out, how
+    /// much more of that, and the names that the modules import from elsewhere.
+    fn preview<'py>(&self, py: Python<'py>, start: Vec<String>) -> PyResult<Bound<'py, PyTuple>> {
+        let preview = py.detach(|| self.0.preview(&start)).map_err(|error| errors::to_client(py, &error))?;
+        records::preview(py, &preview)
+    }
+}
+
 /// A connection.
 #[pyclass(frozen, module = "haulier._native")]
 pub(crate) struct Cluster {
@@ -146,7 +161,8 @@ pub(crate) struct Cluster {
 #[pymethods]
 impl Cluster {
     #[staticmethod]
-    #[pyo3(signature = (address, *, token, ca_certificate, mode, language_version, capabilities, timeout, completions))]
+    #[pyo3(signature = (address, *, token, ca_certificate, mode, language_version, capabilities, include, timeout,
+                        completions))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn connect(
         py: Python<'_>,
@@ -156,6 +172,7 @@ impl Cluster {
         mode: &str,
         language_version: String,
         capabilities: Vec<String>,
+        include: Vec<String>,
         timeout: f64,
         completions: &Completions,
     ) -> PyResult<Self> {
@@ -163,6 +180,7 @@ impl Cluster {
             .mode(mode_of(py, mode)?)
             .language(Language::Python, language_version)
             .capabilities(capabilities)
+            .include(include)
             .connect_timeout(seconds(timeout)?);
         if let Some(token) = token {
             options = options.token(token);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use haulier::{ContinuousCode, DeployedUnit, Digest, Explanation, NodeInfo, SessionInfo, StorageWatch, UnitDetails};
+use haulier::{
+    CodePreview, ContinuousCode, DeployedUnit, Digest, Explanation, NodeInfo, PreviewedFile, SessionInfo, StorageWatch,
+    UnitDetails,
+};
 use pyo3::{
     IntoPyObjectExt as _,
     prelude::*,
@@ -51,6 +54,17 @@ pub(crate) fn details<'py>(py: Python<'py>, details: &UnitDetails) -> PyResult<B
         requirements.append((&pin.name, &pin.version, &pin.marker))?;
     }
     (unit(py, &details.unit)?, entries, origins, originals, requirements).into_pyobject(py)
+}
+
+/// What a submit would send: the fields of the files, of those that may follow, and of what is left out.
+pub(crate) fn preview<'py>(py: Python<'py>, preview: &CodePreview) -> PyResult<Bound<'py, PyTuple>> {
+    let file = |file: &PreviewedFile| {
+        (file.path.to_string_lossy().into_owned(), file.name.clone(), file.size, file.digest.to_string())
+    };
+    let files = |files: &[PreviewedFile]| PyList::new(py, files.iter().map(file).collect::<Vec<_>>());
+    let left_out = preview.left_out.iter().map(|out| (out.path.clone(), out.rule.clone())).collect::<Vec<_>>();
+    (files(&preview.files)?, files(&preview.later)?, left_out, preview.left_out_more, &preview.foreign)
+        .into_pyobject(py)
 }
 
 /// The fields of `haulier.Explanation`, in their order.

@@ -163,6 +163,21 @@ impl ClassPath {
         py.detach(|| self.0.fill(top_level)).map_err(|error| errors::to_worker(py, &error))
     }
 
+    /// Says what the interpreter calls itself in names of bytecode.
+    fn loaded_by(&self, tag: &str) {
+        self.0.loaded_by(tag);
+    }
+
+    /// Keeps bytecode for other processes, by the path of its source in the directory; elsewhere, in its own time.
+    fn keep_bytecode(&self, py: Python<'_>, compiled: Vec<(String, Vec<u8>)>) {
+        py.detach(|| self.0.keep_bytecode(compiled));
+    }
+
+    /// What a file of the directory is called in messages.
+    fn shown(&self, path: &str) -> Option<String> {
+        self.0.shown(path)
+    }
+
     fn searched(&self) -> Vec<String> {
         self.0.searched()
     }

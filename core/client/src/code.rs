@@ -5,11 +5,12 @@
 
 mod foreign;
 mod offer;
+mod preview;
 mod watch;
 
 use std::{
     collections::{HashSet, VecDeque},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,10 +18,11 @@ use std::{
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Result, RootKind};
-use haulier_pack::{DenyList, PackedRoots, UnchangedRoots};
+use haulier_pack::{DenyList, PackedRoots, Selection, UnchangedRoots};
 use haulier_protocol::v1;
 use parking_lot::{Mutex, RwLock};
 
+pub use self::preview::{CodePreview, PreviewedFile};
 use self::{foreign::Foreign, watch::Watch};
 use crate::{
     CodeReference,
@@ -46,7 +48,7 @@ impl CodeScope {
     pub(crate) fn new(session: Arc<Session>, kind: RootKind, roots: Vec<PathBuf>) -> Self {
         let scope = Arc::new(Scope {
             kind,
-            watch: (kind == RootKind::Python).then(|| Mutex::new(Watch::new(roots.clone()))),
+            watch: Mutex::default(),
             changes: AtomicU64::new(0),
             changes_read: AtomicU64::new(0),
             roots,
@@ -75,6 +77,12 @@ impl CodeScope {
         self.scope.prepare(&self.session, start)
     }
 
+    /// What [`CodeScope::prepare`] would send for these names now, and what not. Reads the roots if they have changed, and
+    /// sends nothing. Blocks. Errors: those of reading the roots.
+    pub fn preview(&self, start: &[String]) -> Result<CodePreview> {
+        self.scope.preview(&self.session, start)
+    }
+
     /// Says that the roots have changed: they are read again when the next task needs code. Tasks that were submitted
     /// before keep what they had.
     pub fn refresh(&self) {
@@ -91,7 +99,8 @@ impl CodeScope {
 struct Scope {
     kind: RootKind,
     roots: Vec<PathBuf>,
-    watch: Option<Mutex<Watch>>,
+    /// Python: of the last reading.
+    watch: Mutex<Option<Watch>>,
     /// How often files were seen to have changed.
     changes: AtomicU64,
     /// That number when what the node has was read.
@@ -138,14 +147,18 @@ impl Warm {
 impl Scope {
     /// What the node has already, if nothing has changed since.
     fn warm(&self, epoch: u64, start: &[String]) -> Option<CodeReference> {
-        if self.watch.as_ref().is_some_and(|watch| watch.lock().changed()) {
-            self.changes.fetch_add(1, Ordering::AcqRel);
-        }
+        self.look_for_changes();
         let warm = self.warm.read();
         if self.changes.load(Ordering::Acquire) != self.changes_read.load(Ordering::Acquire) {
             return None;
         }
         warm.look_up(epoch, start)
+    }
+
+    fn look_for_changes(&self) {
+        if self.watch.lock().as_mut().is_some_and(Watch::changed) {
+            self.changes.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     fn prepare(&self, session: &Arc<Session>, start: &[String]) -> Result<CodeReference> {
@@ -202,15 +215,7 @@ impl Scope {
         {
             return Ok(last.clone());
         }
-        if let Some(watch) = &self.watch {
-            watch.lock().begin();
-        }
-        let code = &session.code;
-        let snapshot = Arc::new(match self.kind {
-            // Class loaders of one program have most of their jars in common.
-            RootKind::Jvm => code.unchanged.read(&self.roots, |path| PackedRoots::read(self.kind, path, &code.deny))?,
-            RootKind::Python => PackedRoots::read(self.kind, &self.roots, &code.deny)?,
-        });
+        let snapshot = Arc::new(self.read(&session.code)?);
         for (root, skipped) in snapshot.roots.iter().flat_map(|root| root.skipped().iter().map(move |one| (root, one)))
         {
             tracing::debug!(root = root.name, skipped, "not part of the code of this client");
@@ -224,6 +229,28 @@ impl Scope {
             kept.pop_front();
         }
         Ok(snapshot)
+    }
+}
+
+impl Scope {
+    /// Reads the roots as they are now, and watches those of Python from before they are read.
+    fn read(&self, code: &Registry) -> Result<PackedRoots> {
+        let selection = &code.selection;
+        if self.kind == RootKind::Jvm {
+            // Class loaders of one program have most of their jars in common.
+            let read = |path: &[PathBuf]| PackedRoots::read(self.kind, path, selection, &|_| {});
+            return code.unchanged.read(&self.roots, read);
+        }
+        for by_kernel in [true, false] {
+            let watch = Watch::begin(&self.roots, selection.brings_back(&self.roots), by_kernel);
+            let read = PackedRoots::read(self.kind, &self.roots, selection, &|folder| watch.folder(folder))?;
+            let is_kept = |folder: &Path| read.roots.iter().any(|root| root.reads_from(folder));
+            if let Some(watch) = watch.complete(is_kept) {
+                *self.watch.lock() = Some(watch);
+                return Ok(read);
+            }
+        }
+        Err(Error::internal(OPERATION, "the folders of the code cannot be watched"))
     }
 }
 
@@ -296,6 +323,11 @@ impl Offered {
         digests.retain(|digest| is_new(digest) && seen.insert(*digest));
     }
 
+    /// As [`Offered::retain_new`], for the session of now.
+    fn retain_new_of_now(&mut self, digests: &mut Vec<Digest>) {
+        self.retain_new(self.epoch, digests);
+    }
+
     fn extend(&mut self, epoch: u64, digests: impl IntoIterator<Item = Digest>) {
         if let Some(offered) = self.of(epoch) {
             offered.extend(digests);
@@ -307,22 +339,30 @@ impl Offered {
 pub(crate) struct Registry {
     scopes: Arc<Mutex<Vec<Arc<Scope>>>>,
     offered: Mutex<Offered>,
-    deny: DenyList,
-    unchanged: UnchangedRoots,
+    selection: Selection,
+    unchanged: Arc<UnchangedRoots>,
     last_offer: AtomicU64,
 }
 
 impl Registry {
-    pub(crate) fn new(denied: &[String]) -> Result<Self> {
+    pub(crate) fn new(denied: &[String], included: &[String]) -> Result<Self> {
         let mut deny = DenyList::default();
         denied.iter().try_for_each(|pattern| deny.add(pattern))?;
-        let (scopes, offered, unchanged) = (Arc::default(), Mutex::default(), UnchangedRoots::default());
-        Ok(Self { scopes, offered, deny, unchanged, last_offer: AtomicU64::new(0) })
+        let mut selection = Selection::new(deny);
+        included.iter().try_for_each(|pattern| selection.include(pattern))?;
+        let (scopes, offered, unchanged) = (Arc::default(), Mutex::default(), Arc::default());
+        Ok(Self { scopes, offered, selection, unchanged, last_offer: AtomicU64::new(0) })
     }
 
     /// The same scopes for a session with another node.
-    pub(crate) fn beside(&self, denied: &[String]) -> Result<Self> {
-        Ok(Self { scopes: self.scopes.clone(), ..Self::new(denied)? })
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            scopes: self.scopes.clone(),
+            offered: Mutex::default(),
+            selection: self.selection.clone(),
+            unchanged: self.unchanged.clone(),
+            last_offer: AtomicU64::new(0),
+        }
     }
 
     /// The number of the last offer; those of later offers are higher.

@@ -40,13 +40,14 @@ mod watches;
 
 pub use arguments::IntoArguments;
 pub use cluster::Cluster;
-pub use code::CodeScope;
+pub use code::{CodePreview, CodeScope, PreviewedFile};
 pub use deploy::{Deploy, DeployProgress, Deployment, MavenOptions, UnitOrigin};
 pub use explain::{ExplainedPlace, Explanation, Question};
 pub use haulier_model::{
     Codec, DeploymentMode, Digest, EnvironmentPolicy, Error, ErrorKind, Language, LoadingPolicy, RemoteFailure, Result,
     Retry, RootKind, Value,
 };
+pub use haulier_pack::LeftOut;
 pub use haulier_protocol::values::{decode as decode_value, encode_arguments};
 pub use loaders::{LeakedLoader, WorkerLoaders};
 pub use nodes::{NodeInfo, NodeState};

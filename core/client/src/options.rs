@@ -35,6 +35,7 @@ pub struct ConnectOptions {
     pub(crate) connect_timeout: Duration,
     pub(crate) resume_window: Duration,
     pub(crate) denied: Vec<String>,
+    pub(crate) included: Vec<String>,
     /// For whom a node connects, see [`crate::relay`].
     pub(crate) relay: Option<v1::Relay>,
 }
@@ -64,6 +65,7 @@ impl ConnectOptions {
             connect_timeout: Duration::from_secs(5),
             resume_window: Duration::from_secs(10),
             denied: Vec::new(),
+            included: Vec::new(),
             relay: None,
         }
     }
@@ -140,6 +142,15 @@ impl ConnectOptions {
     #[must_use]
     pub fn deny(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.denied.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds patterns of files below Python import roots that travel although a rule leaves them out: paths from the root
+    /// with the wildcards of `.gitignore` ("config.json", "assets/**"). What is never sent travels only if a pattern is
+    /// its very path.
+    #[must_use]
+    pub fn include(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.included.extend(patterns.into_iter().map(Into::into));
         self
     }
 

@@ -108,7 +108,7 @@ impl Session {
     /// Connects to another node besides that of `main`, with the code of `main`; runs on the runtime.
     pub(crate) async fn open_beside(main: &Self, address: &str, timeout: Duration) -> Result<Arc<Self>> {
         let options = ConnectOptions { address: address.to_owned(), ..main.options.clone() }.connect_timeout(timeout);
-        let code = main.code.beside(&options.denied)?;
+        let code = main.code.beside();
         Self::begin(main.runtime.clone(), options, None, code).await
     }
 
@@ -118,7 +118,7 @@ impl Session {
         options: ConnectOptions,
         source: Option<Arc<dyn CodeSource>>,
     ) -> Result<Arc<Self>> {
-        let code = Registry::new(&options.denied)?;
+        let code = Registry::new(&options.denied, &options.included)?;
         Self::begin(runtime, options, source, code).await
     }
 

@@ -4,7 +4,7 @@ mod python;
 
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Weak,
@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use self::python::PythonNeeds;
 use crate::{
     code::{self, Snapshot},
+    directories::Directories,
     jdks,
     local_code::LocalCode,
     options::Limits,
@@ -116,7 +117,7 @@ impl ResolvedClassPath {
 /// The class paths in use on this node.
 pub(crate) struct ClassPaths {
     store: Store,
-    folder: PathBuf,
+    directories: Directories,
     limits: Limits,
     /// The node's own code, the last source of every class path.
     pub(crate) local: Option<Arc<LocalCode>>,
@@ -133,10 +134,9 @@ impl ClassPaths {
         limits: &Limits,
         local: Option<Arc<LocalCode>>,
     ) -> io::Result<Self> {
-        crate::server::empty_folder(folder)?;
         Ok(Self {
             store: store.clone(),
-            folder: folder.to_owned(),
+            directories: Directories::open(folder)?,
             limits: limits.clone(),
             local,
             known: Mutex::default(),
@@ -168,7 +168,8 @@ impl ClassPaths {
         for source in &sources.class_path.sources {
             self.add_roots(source, kind, session, &sources, &mut roots)?;
         }
-        let directory = (kind == RootKind::Python).then(|| self.folder.join(digest.hex()));
+        let python = kind == RootKind::Python;
+        let directory = python.then(|| self.directories.make(group, &digest)).transpose()?;
         let labels = roots.iter().map(|root| root.label.clone()).collect();
         let code = Arc::new(TaskCode { language, class_path: sources.class_path.clone(), labels });
         let resolved = Arc::new(ResolvedClassPath {
@@ -184,10 +185,6 @@ impl ClassPaths {
             stays: AtomicBool::new(false),
         });
         resolved.add_origin(session);
-        // Its workers fill it: what is there under its final name is whole.
-        if let Some(directory) = &resolved.directory {
-            fs::create_dir_all(directory).map_err(|error| write_error(directory, error))?;
-        }
         let mut known = self.known.lock();
         known.retain(|_, class_path| class_path.strong_count() > 0);
         known.insert(digest, Arc::downgrade(&resolved));
@@ -250,6 +247,15 @@ impl ClassPaths {
     /// The class paths that tasks or sessions hold.
     pub(crate) fn in_use(&self) -> Vec<Arc<ResolvedClassPath>> {
         self.known.lock().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Removes directories that no class path and none of `others` needs. Blocks.
+    pub(crate) fn sweep(&self, others: &[PathBuf]) -> io::Result<()> {
+        self.directories.sweep(|path| {
+            let resolved = self.in_use();
+            let mut used = resolved.iter().filter_map(|class_path| class_path.directory.as_deref());
+            used.any(|used| used == path) || others.iter().any(|used| used == path)
+        })
     }
 
     /// The class path with this digest, if a task or session still holds it.
@@ -370,14 +376,6 @@ fn unreachable_code(error: Error, path: &str, label: &str) -> Error {
             "run it again from the program that has it; to be independent of that: haulier deploy NAME PATH, or, while \
              the program runs, haulier promote SESSION NAME",
         )
-        .with_source(error)
-}
-
-fn write_error(path: &Path, error: io::Error) -> Error {
-    let kind =
-        if error.kind() == io::ErrorKind::StorageFull { ErrorKind::ResourceExhausted } else { ErrorKind::Internal };
-    Error::new(kind, "fill a Python class path", format!("cannot write {}: {error}", path.display()))
-        .hint("check space and permissions of the node's data folder")
         .with_source(error)
 }
 

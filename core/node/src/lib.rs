@@ -24,6 +24,7 @@ mod control;
 mod core;
 mod deployer;
 mod deployments;
+mod directories;
 mod environments;
 mod explaining;
 mod fetching;

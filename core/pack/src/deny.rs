@@ -66,15 +66,25 @@ impl DenyList {
 
     /// Whether the entry, or a folder that it is in, must stay at the client. `path` has `/` and is relative.
     pub fn matches(&self, path: &str) -> bool {
+        self.matching(path).is_some()
+    }
+
+    /// The pattern that matches the entry, or a folder that it is in.
+    pub(crate) fn pattern_of(&self, path: &str) -> Option<String> {
+        self.matching(path).map(|pattern| pattern.join("/"))
+    }
+
+    fn matching(&self, path: &str) -> Option<&[String]> {
         if self.0.is_empty() {
-            return false;
+            return None;
         }
         let path = path.to_lowercase();
         let parts: Vec<&str> = path.split('/').collect();
-        self.0.iter().any(|pattern| match pattern.as_slice() {
+        let found = self.0.iter().find(|pattern| match pattern.as_slice() {
             [single] => parts.iter().any(|part| part_matches(single.as_bytes(), part.as_bytes())),
             several => (1..=parts.len()).any(|end| path_matches(several, &parts[..end])),
-        })
+        });
+        found.map(Vec::as_slice)
     }
 }
 

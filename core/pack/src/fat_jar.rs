@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        DenyList, Limits, PackedRoots,
+        DenyList, Limits, PackedRoots, Selection,
         fixtures::{self, paths},
     };
 
@@ -159,8 +159,8 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(*roots[1].bytes(0).unwrap(), *b"main");
         assert_eq!(roots[0].file(), Some(jar.as_path()));
-        let none = DenyList::none();
-        let session = PackedRoots::read(RootKind::Jvm, std::slice::from_ref(&jar), &none).unwrap();
+        let none = Selection::new(DenyList::none());
+        let session = PackedRoots::read(RootKind::Jvm, std::slice::from_ref(&jar), &none, &|_| {}).unwrap();
         assert_eq!(session.digest, PackedRoots::of(roots).digest);
     }
 

@@ -11,12 +11,16 @@ use std::{
 use haulier_model::{Entry, EntryPath, ErrorKind, Hasher, Result};
 
 use crate::{
-    DenyList,
+    LeftOut,
     content::{BLOCK_SIZE, Content, PrivateCopy, open, read_file},
     limits::Budget,
     paths::{BadEntry, PathSet},
     refusal,
+    selection::{BYTECODE, Reach, Rules, Verdict},
 };
+
+/// Files and folders that are left out and named one by one; more of them are counted.
+const MOST_LEFT_OUT: usize = 1000;
 
 /// The most folders one in the other. Recursion is this deep, on stacks that may be small.
 const MOST_DEPTH: usize = 128;
@@ -35,27 +39,54 @@ pub(crate) enum Flavor {
 pub(crate) struct Found {
     pub(crate) path: EntryPath,
     pub(crate) file: PathBuf,
+    /// Taken because somebody asked for it, whatever it is.
+    pub(crate) included: bool,
 }
+
+/// Told of each folder before it is read.
+pub(crate) type OnFolder<'a> = &'a (dyn Fn(&Path) + Sync);
 
 /// A search through a folder.
 pub(crate) struct Search<'a> {
     root: PathBuf,
     flavor: Flavor,
-    deny: &'a DenyList,
+    rules: &'a Rules<'a>,
     bad: BadEntry,
     most: usize,
+    on_folder: OnFolder<'a>,
     /// The real paths of the folders from the root to the one that is read, to see loops.
     chain: Vec<PathBuf>,
     seen: usize,
     pub(crate) found: Vec<Found>,
     pub(crate) skipped: Vec<String>,
+    pub(crate) left_out: Vec<LeftOut>,
+    /// How many more are left out.
+    pub(crate) left_out_more: usize,
 }
 
 impl<'a> Search<'a> {
     /// A search in `root` that stops with `ResourceExhausted` after `most` files and folders.
-    pub(crate) fn new(root: &Path, flavor: Flavor, deny: &'a DenyList, bad: BadEntry, most: usize) -> Result<Self> {
+    pub(crate) fn new(root: &Path, flavor: Flavor, rules: &'a Rules<'a>, bad: BadEntry, most: usize) -> Result<Self> {
         let root = root.canonicalize().map_err(|error| refusal::io(root, error))?;
-        Ok(Self { root, flavor, deny, bad, most, chain: Vec::new(), seen: 0, found: Vec::new(), skipped: Vec::new() })
+        Ok(Self {
+            root,
+            flavor,
+            rules,
+            bad,
+            most,
+            on_folder: &|_| {},
+            chain: Vec::new(),
+            seen: 0,
+            found: Vec::new(),
+            skipped: Vec::new(),
+            left_out: Vec::new(),
+            left_out_more: 0,
+        })
+    }
+
+    /// Tells of each folder before it is read.
+    pub(crate) fn telling(self, on_folder: OnFolder<'a>) -> Self {
+        Self { on_folder, ..self }
     }
 
     /// The folder that is searched, without links.
@@ -66,41 +97,72 @@ impl<'a> Search<'a> {
     /// Finds all files in the folder and below; their paths start with `prefix`.
     pub(crate) fn everything(&mut self, prefix: &str) -> Result<()> {
         let root = self.root.clone();
-        self.folder(&root, prefix)
+        self.folder(&root, prefix, Reach::Ruled)
     }
 
     /// Finds the file, or all files in the folder, that `item` of the root is.
-    pub(crate) fn item(&mut self, item: &DirEntry) -> Result<()> {
+    pub(crate) fn item(&mut self, item: &DirEntry, reach: Reach) -> Result<()> {
         self.chain.push(self.root.clone());
         self.seen = 0;
-        let result = self.visit(item, "");
+        let result = self.visit(item, "", reach);
         self.chain.clear();
         result
     }
 
-    fn folder(&mut self, folder: &Path, path: &str) -> Result<()> {
+    /// How many files and folders the last [`Search::item`] has seen.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// Says that the next item was not looked into.
+    pub(crate) fn nothing_seen(&mut self) {
+        self.seen = 1;
+    }
+
+    /// Notes what is left out, and by which rule.
+    pub(crate) fn leave_out(&mut self, path: &str, rule: String) {
+        if self.left_out.len() == MOST_LEFT_OUT {
+            self.left_out_more += 1;
+        } else {
+            self.left_out.push(LeftOut { path: path.to_owned(), rule });
+        }
+    }
+
+    /// As [`Search::leave_out`], but for what nobody misses, or is in a folder that is left out.
+    fn note(&mut self, path: &str, rule: String, within: Reach) {
+        if within == Reach::Ruled && rule != BYTECODE {
+            self.leave_out(path, rule);
+        }
+    }
+
+    fn folder(&mut self, folder: &Path, path: &str, reach: Reach) -> Result<()> {
         if self.chain.len() >= MOST_DEPTH {
             return self.bad_entry(format!("'{path}' is deeper than {MOST_DEPTH} folders"));
         }
+        (self.on_folder)(folder);
         let items = match folder.read_dir().and_then(Iterator::collect::<std::io::Result<Vec<_>>>) {
             Ok(items) => items,
             Err(error) => return self.unreadable(refusal::io(folder, error)),
         };
-        if self.flavor == Flavor::Python
-            && !path.is_empty()
-            && items.iter().any(|item| item.file_name() == "pyvenv.cfg")
-        {
-            return Ok(());
+        let is_environment = || items.iter().any(|item| item.file_name() == "pyvenv.cfg");
+        let ruled = self.flavor == Flavor::Python && reach == Reach::Ruled && !path.is_empty();
+        let mut reach = reach;
+        if ruled && is_environment() {
+            self.leave_out(path, "virtual environment".to_owned());
+            if !self.rules.leads_to_included(path) {
+                return Ok(());
+            }
+            reach = Reach::Listed;
         }
         self.chain.push(folder.to_owned());
         for item in items {
-            self.visit(&item, path)?;
+            self.visit(&item, path, reach)?;
         }
         self.chain.pop();
         Ok(())
     }
 
-    fn visit(&mut self, item: &DirEntry, parent: &str) -> Result<()> {
+    fn visit(&mut self, item: &DirEntry, parent: &str, reach: Reach) -> Result<()> {
         self.seen += 1;
         if self.seen > self.most {
             return Err(refusal::limit("more files and folders than allowed", self.most as u64));
@@ -111,35 +173,49 @@ impl<'a> Search<'a> {
         };
         let separator = if parent.is_empty() { "" } else { "/" };
         let path = format!("{parent}{separator}{name}");
-        if self.deny.matches(&path) {
+        let file = item.path();
+        // What is denied is not even looked at.
+        if self.flavor == Flavor::Jvm && self.rules.denies(&path) {
             return Ok(());
         }
-        let file = item.path();
-        let kind = match item.file_type() {
-            Ok(kind) if kind.is_symlink() => match self.follow(&file, &path) {
-                Ok((file, kind)) => return self.file_or_folder(file, kind, name, path),
-                Err(reason) => return self.bad_entry(reason),
-            },
-            Ok(kind) => kind,
-            Err(error) => return self.unreadable(refusal::io(&file, error)),
-        };
-        self.file_or_folder(file, kind, name, path)
+        match item.file_type() {
+            Ok(kind) if kind.is_symlink() => {
+                if self.flavor == Flavor::Python && self.rules.denies(&path) {
+                    return Ok(());
+                }
+                match self.follow(&file, &path) {
+                    Ok((file, kind)) => self.file_or_folder(file, kind, path, reach),
+                    Err(reason) => self.bad_entry(reason),
+                }
+            }
+            Ok(kind) => self.file_or_folder(file, kind, path, reach),
+            Err(error) => self.unreadable(refusal::io(&file, error)),
+        }
     }
 
-    fn file_or_folder(&mut self, file: PathBuf, kind: FileType, name: &str, path: String) -> Result<()> {
+    fn file_or_folder(&mut self, file: PathBuf, kind: FileType, path: String, within: Reach) -> Result<()> {
+        let reach = match self.flavor {
+            Flavor::Jvm => Reach::Ruled,
+            Flavor::Python => match self.rules.judge(&path, kind.is_dir(), within) {
+                Verdict::Take(reach) => reach,
+                Verdict::LeaveOut(rule) => {
+                    self.note(&path, rule, within);
+                    return Ok(());
+                }
+                Verdict::Look(rule) => {
+                    self.note(&path, rule, within);
+                    Reach::Listed
+                }
+            },
+        };
         if kind.is_dir() {
-            let left_out = self.flavor == Flavor::Python
-                && (name.starts_with('.') || ["__pycache__", "node_modules", "site-packages"].contains(&name));
-            return if left_out { Ok(()) } else { self.folder(&file, &path) };
-        }
-        if self.flavor == Flavor::Python && (name.ends_with(".pyc") || name.ends_with(".pyo")) {
-            return Ok(());
+            return self.folder(&file, &path, reach);
         }
         if !kind.is_file() {
             return self.bad_entry(format!("'{path}' is no regular file"));
         }
         match EntryPath::new(&path) {
-            Ok(path) => self.found.push(Found { path, file }),
+            Ok(path) => self.found.push(Found { path, file, included: reach == Reach::Whole }),
             Err(error) => return self.bad_entry(error.message().to_owned()),
         }
         Ok(())
@@ -203,7 +279,7 @@ impl Files {
         let (mut paths, mut files) = (PathSet::default(), Vec::new());
         let (mut entries, mut skipped) = (Vec::with_capacity(found.len()), Vec::new());
         let mut block = vec![0; BLOCK_SIZE];
-        for Found { path, file } in found {
+        for Found { path, file, .. } in found {
             let opened = paths.add(&path).map_err(refusal::refused).and_then(|()| open(&file));
             let (opened, executable) = match opened {
                 Ok(opened) => opened,

@@ -23,6 +23,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What an import root of a program may hold, which is read again whenever a file of it changes: 50,000 entries, 1
+    /// GiB.
+    pub fn of_import_roots() -> Self {
+        Self { entries: 50_000, size: 1 << 30, ..Self::default() }
+    }
+}
+
 /// Entries are never refused for their ratio below this size: a file of zeros is no attack.
 const RATIO_FROM: u64 = 1 << 20;
 

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::HashSet,
     fmt,
     io::Write,
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use std::{
 use haulier_model::{Digest, Result, Root};
 
 use crate::{
-    DenyList, Limits, ReadOptions,
+    DenyList, LeftOut, Limits, ReadOptions, Selection,
     content::Content,
     refusal::{self, InOperation},
     source,
@@ -30,7 +31,10 @@ pub struct PackedRoot {
     by_path: Box<[u32]>,
     content: Content,
     skipped: Vec<String>,
+    left_out: Vec<LeftOut>,
+    left_out_more: usize,
     file: Option<PathBuf>,
+    folders: Option<(PathBuf, HashSet<PathBuf>)>,
 }
 
 impl PackedRoot {
@@ -70,11 +74,21 @@ impl PackedRoot {
     }
 
     /// Reads an import root of a Python client, an element of `sys.path`: each module and package at the top of `dir`,
-    /// with its resources. Left out are hidden folders, `__pycache__`, compiled sources, virtual environments,
-    /// `node_modules`, `site-packages`, folders at the top that cannot be imported or have no source, and what `deny`
-    /// matches. Files are copied as by [`PackedRoot::read_class_roots`].
-    pub fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> Result<Self> {
-        source::read_python_root(dir, deny, limits).in_operation(|| format!("read modules in '{}'", dir.display()))
+    /// with its resources, and the metadata of distributions. Left out are hidden folders, `__pycache__`, compiled
+    /// sources, virtual environments, `node_modules`, `site-packages`, folders at the top that cannot be imported or have
+    /// no source, what [`IGNORE_FILE`](crate::IGNORE_FILE) at the top of `dir` names, and what is denied; but not what
+    /// the selection includes. See [`PackedRoot::left_out`]. `on_folder` is told of each folder before it is read.
+    /// Files are copied as by [`PackedRoot::read_class_roots`], none if they are more than the limits allow.
+    ///
+    /// Errors: those of [`PackedRoot::read_source`]; `ResourceExhausted` names the folder that is too large.
+    pub fn read_python_root(
+        dir: &Path,
+        selection: &Selection,
+        limits: &Limits,
+        on_folder: &(dyn Fn(&Path) + Sync),
+    ) -> Result<Self> {
+        source::read_python_root(dir, selection, limits, on_folder)
+            .in_operation(|| format!("read modules in '{}'", dir.display()))
     }
 
     pub(crate) fn new(name: String, root: Root, content: Content, skipped: Vec<String>) -> Result<Self> {
@@ -82,7 +96,18 @@ impl PackedRoot {
             .map_err(|_| refusal::limit("more entries than a root can hold", u64::from(u32::MAX)))?;
         let mut by_path: Box<[u32]> = (0..count).collect();
         by_path.sort_unstable_by_key(|index| root.entries[*index as usize].path.as_str());
-        let packed = Self { name, digest: root.digest(), root, by_path, content, skipped, file: None };
+        let packed = Self {
+            name,
+            digest: root.digest(),
+            root,
+            by_path,
+            content,
+            skipped,
+            left_out: Vec::new(),
+            left_out_more: 0,
+            file: None,
+            folders: None,
+        };
         for entry in &packed.root.entries {
             let path = entry.path.as_str();
             if packed.starts(path, "/").next().is_some() {
@@ -92,6 +117,10 @@ impl PackedRoot {
         Ok(packed)
     }
 
+    pub(crate) fn without(self, left_out: Vec<LeftOut>, more: usize) -> Self {
+        Self { left_out, left_out_more: more, ..self }
+    }
+
     pub(crate) fn of_file(self, file: &Path) -> Self {
         Self { file: Some(file.to_owned()), ..self }
     }
@@ -99,6 +128,20 @@ impl PackedRoot {
     /// The archive that the root was read from, if it is a file of its own: no folder, and not inside another archive.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    pub(crate) fn of_folder(self, dir: &Path, kept: HashSet<PathBuf>) -> Self {
+        Self { folders: Some((dir.to_owned(), kept)), ..self }
+    }
+
+    /// Python: the import root, as it was named.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folders.as_ref().map(|(dir, _)| dir.as_path())
+    }
+
+    /// Python: whether entries were read from this folder, a path without links.
+    pub fn reads_from(&self, folder: &Path) -> bool {
+        self.folders.as_ref().is_some_and(|(_, kept)| kept.contains(folder))
     }
 
     /// The identity of the root: the digest of `root.encode()`, computed when it was read.
@@ -149,6 +192,17 @@ impl PackedRoot {
     /// What was left out because it cannot travel, each with the reason; not what the deny list matched.
     pub fn skipped(&self) -> &[String] {
         &self.skipped
+    }
+
+    /// What a rule left out of an import root, each with the rule: a folder once, bytecode not at all. No more than 1,000;
+    /// [`PackedRoot::left_out_more`] counts the rest.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// How many more files and folders were left out than [`PackedRoot::left_out`] names.
+    pub fn left_out_more(&self) -> usize {
+        self.left_out_more
     }
 
     /// The indices of the entries whose paths start with `prefix` and then `rest`, sorted by path.

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, RootKind};
 
-use crate::{DenyList, Limits, PackedRoot, closure, stream::RecordWriter};
+use crate::{Limits, PackedRoot, Selection, closure, stream::RecordWriter};
 
 pub use chunked::size_of_chunks;
 
@@ -68,8 +68,14 @@ impl PackedRoots {
     }
 
     /// Reads the roots of a class loader or an interpreter, several at a time. Elements that do not exist are left
-    /// out, as the JVM and Python do. Errors: those of [`PackedRoot::read_class_roots`].
-    pub fn read(kind: RootKind, paths: &[PathBuf], deny: &DenyList) -> Result<Self> {
+    /// out, as the JVM and Python do. `on_folder` is told of each folder of import roots before it is read. Errors: those
+    /// of [`PackedRoot::read_class_roots`] and [`PackedRoot::read_python_root`].
+    pub fn read(
+        kind: RootKind,
+        paths: &[PathBuf],
+        selection: &Selection,
+        on_folder: &(dyn Fn(&Path) + Sync),
+    ) -> Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(paths.len()).max(1);
         let next = std::sync::atomic::AtomicUsize::new(0);
         let work = || {
@@ -77,7 +83,7 @@ impl PackedRoots {
             loop {
                 let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let Some(path) = paths.get(index) else { return Ok::<_, Error>(read) };
-                read.extend(read_roots(kind, path, deny)?.into_iter().map(|root| (index, root)));
+                read.extend(read_roots(kind, path, selection, on_folder)?.into_iter().map(|root| (index, root)));
             }
         };
         let mut roots = std::thread::scope(|scope| {
@@ -104,11 +110,17 @@ impl PackedRoots {
 
     /// As [`PackedRoots::closure`]; and, of Python, the top-level names that it imports and that no root has.
     pub fn closure_and_foreign(&self, kind: RootKind, start: &[String]) -> (Vec<Digest>, Vec<String>) {
-        let (found, foreign) = match kind {
+        let (found, foreign) = self.closure_entries(kind, start);
+        (found.into_iter().map(|(root, entry)| self.roots[root].root.entries[entry].digest).collect(), foreign)
+    }
+
+    /// As [`PackedRoots::closure`], by the indices of root and entry; and, of Python, the top-level names that the closure
+    /// imports and that no root has.
+    pub fn closure_entries(&self, kind: RootKind, start: &[String]) -> (Vec<(usize, usize)>, Vec<String>) {
+        match kind {
             RootKind::Jvm => (closure::jvm(&self.roots, start), Vec::new()),
             RootKind::Python => closure::python(&self.roots, start),
-        };
-        (found.into_iter().map(|(root, entry)| self.roots[root].root.entries[entry].digest).collect(), foreign)
+        }
     }
 
     /// The names of classes whose bytes these are, as internal names.
@@ -178,11 +190,18 @@ impl PackedRoots {
 /// Digest and size before each record.
 const HEADER: u64 = Digest::SIZE as u64 + 8;
 
-fn read_roots(kind: RootKind, path: &Path, deny: &DenyList) -> Result<Vec<PackedRoot>> {
-    let limits = Limits::default();
+fn read_roots(
+    kind: RootKind,
+    path: &Path,
+    selection: &Selection,
+    on_folder: &(dyn Fn(&Path) + Sync),
+) -> Result<Vec<PackedRoot>> {
     match kind {
-        RootKind::Jvm if path.exists() => PackedRoot::read_class_roots(path, deny, &limits),
-        RootKind::Python if path.is_dir() => Ok(vec![PackedRoot::read_python_root(path, deny, &limits)?]),
+        RootKind::Jvm if path.exists() => PackedRoot::read_class_roots(path, &selection.deny, &Limits::default()),
+        RootKind::Python if path.is_dir() => {
+            let limits = Limits::of_import_roots();
+            Ok(vec![PackedRoot::read_python_root(path, selection, &limits, on_folder)?])
+        }
         RootKind::Jvm | RootKind::Python => Ok(Vec::new()),
     }
 }
@@ -271,7 +290,7 @@ mod tests {
         fs::write(folder.path().join("large.bin"), vec![7; 3 << 20]).unwrap();
         fs::write(folder.path().join(".env"), b"secret").unwrap();
         let paths = [folder.path().to_owned(), folder.path().join("missing")];
-        let snapshot = PackedRoots::read(RootKind::Jvm, &paths, &DenyList::default()).unwrap();
+        let snapshot = PackedRoots::read(RootKind::Jvm, &paths, &Selection::default(), &|_| {}).unwrap();
         let root = snapshot.manifest.roots[0];
         let all = [root, Digest::of(b"small"), Digest::of(&vec![7; 3 << 20])];
         let packed = records(&snapshot, &all);

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use haulier_model::{ErrorKind, Original, Result, Root, RootKind};
+use haulier_model::{Original, Result, Root, RootKind};
 
 use crate::{
     DenyList, KnownDigests, Limits, PackedRoot,
@@ -17,7 +17,12 @@ use crate::{
     limits::Budget,
     paths::BadEntry,
     refusal,
+    selection::Selection,
 };
+
+mod python_root;
+
+pub(crate) use python_root::read_python_root;
 
 /// Left out of every deployed folder.
 const NEVER_DEPLOYED: &str = ".git";
@@ -74,34 +79,11 @@ pub(crate) fn read_class_roots(path: &Path, deny: &DenyList, limits: &Limits) ->
         let jar = Archive::open(content::open(path)?.0, &opening, &mut budget)?;
         return fat_jar::roots(name, jar, None, &opening, &mut budget);
     }
-    let mut search = Search::new(path, Flavor::Jvm, deny, BadEntry::Skip, limits.entries)?;
+    let selection = Selection::new(deny.clone());
+    let rules = selection.bare();
+    let mut search = Search::new(path, Flavor::Jvm, &rules, BadEntry::Skip, limits.entries)?;
     search.everything("")?;
     Ok(vec![of_search(name, RootKind::Jvm, search, BadEntry::Skip, Keep::Copy, &mut budget)?])
-}
-
-pub(crate) fn read_python_root(dir: &Path, deny: &DenyList, limits: &Limits) -> Result<PackedRoot> {
-    let mut budget = Budget::new(limits);
-    let mut search = Search::new(dir, Flavor::Python, deny, BadEntry::Skip, limits.entries)?;
-    let root = search.root().to_owned();
-    let items = root.read_dir().map_err(|error| refusal::io(&root, error))?;
-    for item in items {
-        let item = item.map_err(|error| refusal::io(&root, error))?;
-        let name = item.file_name();
-        let Some(name) = name.to_str().filter(|name| importable(name)) else { continue };
-        let before = search.found.len();
-        let read = search.item(&item);
-        let sources = search.found[before..].iter().any(|found| is_python(found.path.as_str()));
-        match read {
-            Err(error) if error.kind() == ErrorKind::ResourceExhausted && !sources => {
-                search.skipped.push(format!("'{name}': {}", error.message()));
-                search.found.truncate(before);
-            }
-            Err(error) => return Err(error.context("folder", name)),
-            Ok(()) if !sources && !is_extension(name) => search.found.truncate(before),
-            Ok(()) => {}
-        }
-    }
-    of_search(name_of(dir), RootKind::Python, search, BadEntry::Skip, Keep::Copy, &mut budget)
 }
 
 /// A zip: its classes or Python sources, and its jars, which become roots of their own. One that has jars is like a
@@ -144,22 +126,23 @@ pub(crate) fn unpack(archive: &Archive, index: usize) -> Result<File> {
 
 /// A single Python file: a module; or a lock of requirements.
 fn read_module(path: &Path, name: String, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
-    let found = Found { path: haulier_model::EntryPath::new(&name)?, file: path.to_owned() };
+    let found = Found { path: haulier_model::EntryPath::new(&name)?, file: path.to_owned(), included: false };
     let files = Files::read(vec![found], BadEntry::Refuse, Keep::Paths, budget)?;
     Ok(vec![of_files(name, RootKind::Python, files)?])
 }
 
 fn read_folder(path: &Path, options: &ReadOptions<'_>, budget: &mut Budget<'_>) -> Result<Vec<PackedRoot>> {
     let name = name_of(path);
-    let deny = DenyList::new([NEVER_DEPLOYED])?;
-    let search = |flavor| Search::new(path, flavor, &deny, BadEntry::Refuse, options.limits.entries);
+    let selection = Selection::new(DenyList::new([NEVER_DEPLOYED])?);
+    let rules = selection.bare();
+    let search = |flavor| Search::new(path, flavor, &rules, BadEntry::Refuse, options.limits.entries);
     if path.join("__init__.py").is_file() {
         let mut python = search(Flavor::Python)?;
         python.everything(&name)?;
         return Ok(vec![of_search(name, RootKind::Python, python, BadEntry::Refuse, Keep::Paths, budget)?]);
     }
     // What is in a virtual environment, or a link in one, must not decide what the folder is.
-    let mut probe = Search::new(path, Flavor::Python, &deny, BadEntry::Skip, options.limits.entries)?;
+    let mut probe = Search::new(path, Flavor::Python, &rules, BadEntry::Skip, options.limits.entries)?;
     probe.everything("")?;
     if has(&probe, is_python) && !has(&probe, is_class) && !has(&probe, is_jar) {
         let mut python = search(Flavor::Python)?;
@@ -217,7 +200,7 @@ fn of_search(
     let mut files = Files::read(std::mem::take(&mut search.found), bad, keep, budget)?;
     search.skipped.append(&mut files.skipped);
     files.skipped = search.skipped;
-    of_files(name, kind, files)
+    Ok(of_files(name, kind, files)?.without(search.left_out, search.left_out_more))
 }
 
 fn of_files(name: String, kind: RootKind, files: Files) -> Result<PackedRoot> {
@@ -278,15 +261,6 @@ fn is_extension(path: &str) -> bool {
 
 fn ends(path: &str, extension: &str) -> bool {
     path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).is_some_and(|(_, found)| found == extension)
-}
-
-/// Whether an item at the top of an import root may be a module or a package: its name, up to a dot, is an identifier.
-fn importable(name: &str) -> bool {
-    let (module, extension) = name.split_once('.').unwrap_or((name, ""));
-    let first = module.chars().next();
-    first.is_some_and(|first| first == '_' || first.is_alphabetic())
-        && module.chars().all(|part| part == '_' || part.is_alphanumeric())
-        && (extension.is_empty() || extension == "py" || is_extension(name))
 }
 
 fn no_archive(problem: &str) -> haulier_model::Error {

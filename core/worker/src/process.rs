@@ -3,6 +3,7 @@
 //! Owns the reading of tasks, the writing of results and the finding of code. Must never know a class loader or an
 //! interpreter: a [`TaskRunner`] runs, a [`Canceller`] interrupts. Nothing here needs tokio.
 
+mod bytecode;
 mod class_path;
 mod class_paths;
 mod control;
@@ -34,6 +35,7 @@ use flusher::Flusher;
 use interrupter::Interrupter;
 use slot::SlotLink;
 
+pub use bytecode::BYTECODE_FOLDER;
 pub use class_path::{Found, WorkerClassPath};
 pub use task::{Task, TaskOutcome};
 pub use zygote::{ChildLinks, ForkRequest, Zygote};

@@ -19,6 +19,7 @@ from haulier._deployment import Deployment, DeployProgress
 from haulier._executor import RemoteExecutor
 from haulier._futures import TaskFuture
 from haulier._local import local
+from haulier._preview import CodeFile, LeftOut, Preview
 from haulier._tasks import TaskRef
 from haulier._units import (
     CollectedGarbage,
@@ -62,6 +63,7 @@ __all__ = [
     "Canceled",
     "Closed",
     "Cluster",
+    "CodeFile",
     "CodeNotFound",
     "CollectedGarbage",
     "Conflict",
@@ -75,9 +77,11 @@ __all__ = [
     "Incompatible",
     "Internal",
     "InvalidArgument",
+    "LeftOut",
     "Node",
     "NotFound",
     "PermissionDenied",
+    "Preview",
     "RemoteExecutor",
     "RemoteFailure",
     "RemoteTraceback",

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from haulier import _callables, _distributions, _native, _roots, errors
+from haulier import _callables, _distributions, _native, _preview, _roots, errors
 from haulier._distributions import Environment
 from haulier._futures import PICKLE, Call
 
@@ -91,6 +91,24 @@ class CallMaker:
             return self._make(_RUN_PICKLED, constant.modules, payload, True, options)
         payload, by_value, modules = _callables.dumps((fn, args, kwargs))
         return self._make(_UNNAMED, modules, payload, by_value, options)
+
+    def preview(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _preview.Preview:
+        """Say what would travel for a call; raises what pickling raises."""
+        call = self.call(fn, args, kwargs, Options())
+        start = call.template.start()
+        files, later, left_out, more, foreign = (
+            ([], [], [], 0, start) if call.scope is None else call.scope.preview(start)
+        )
+        required = _distributions.finder(start, self._environment)
+        return _preview.Preview(
+            files=[_preview.CodeFile(*file) for file in files],
+            later=[_preview.CodeFile(*file) for file in later],
+            left_out=[_preview.LeftOut(*out) for out in left_out],
+            left_out_more=more,
+            requirements=required(foreign) if required else [],
+            by_value=call.by_value,
+            call_size=len(call.payload),
+        )
 
     def prepare(self, fn: Callable[..., Any], chunked: bool, options: Options) -> Callable[[tuple[Any, ...]], Call]:
         """Pickle a callable once, for many calls with other arguments; ``chunked``: each makes several."""

@@ -16,6 +16,7 @@ from haulier._deployments import Deployments
 from haulier._distributions import Environment
 from haulier._executor import RemoteExecutor
 from haulier._futures import Dispatcher
+from haulier._preview import Preview
 from haulier._tasks import TaskRef
 from haulier._units import Node, Unit
 
@@ -28,6 +29,7 @@ def connect(
     mode: Mode = "private",
     peer_loading: bool = True,
     environment: Environment = "check",
+    include: Iterable[str] = (),
     timeout: float = 5.0,
 ) -> Cluster:
     """Connect to the node at ``address`` ("host:port", or "host" for port 7440).
@@ -43,6 +45,9 @@ def connect(
     ``environment``: what becomes of the installed distributions that the code of a task imports, in the versions of
     this interpreter. "check": a task is refused if a node has others, before any of its code runs; "build": the node
     builds an environment of them, once for each set; "ignore": nobody looks.
+    ``include``: files that travel although a rule leaves them out, as paths from the import root with the wildcards of
+    ``.gitignore``: ``["config.json", "assets/**"]``. ``Cluster.preview`` shows what is left out. What is never sent
+    (keys, ``.env``) travels only if it is named by its very path.
     ``timeout``: the longest time for the first connection, in seconds.
 
     Raises ``haulier.Unavailable`` if no node answers there, ``haulier.PermissionDenied`` if the token is wrong,
@@ -55,6 +60,7 @@ def connect(
         mode=mode,
         language_version=platform.python_version(),
         capabilities=_callables.capabilities(),
+        include=[include] if isinstance(include, str) else list(include),
         timeout=timeout,
         completions=_futures.completions(),
     )
@@ -117,6 +123,15 @@ class Cluster(Deployments):
         """
         chosen = options(timeout, node, labels, key, failover, mode, policy, parent_first, environment)
         return RemoteExecutor(self, chosen, max_workers=max_workers)
+
+    def preview(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Preview:
+        """Say what a submit of ``fn(*args, **kwargs)`` would send, and send nothing.
+
+        ``print`` of it shows files, sizes, what is left out and by which rule, and the distributions that workers need.
+        A file ``.haulierignore`` in the folder of the program, in the syntax of ``.gitignore``, leaves out more;
+        ``include`` of ``haulier.connect`` brings files back.
+        """
+        return self._calls.preview(fn, args, kwargs)
 
     def broadcast(
         self, fn: Callable[..., Any], /, *args: Any, labels: Mapping[str, str] | None = None, **kwargs: Any

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -26,19 +27,22 @@ def local(
     mode: Mode = "private",
     peer_loading: bool = True,
     environment: Environment = "check",
+    include: Iterable[str] = (),
     timeout: float = 20.0,
 ) -> Cluster:
     """Start a node on a free loopback port and connect to it.
 
     The node ends when the cluster is closed, and with this process however that ends; its data lies in a temporary
     folder and goes with it. The binary is that of ``HAULIER_NODE`` (a path), else of the wheel ``haulier-node``, else
-    ``haulier`` on the PATH. ``mode``, ``peer_loading`` and ``environment`` as in
-    ``haulier.connect``; ``timeout`` in seconds is for the start. ``haulier.NotFound`` if there is no binary,
+    ``haulier`` on the PATH. ``timeout`` in seconds is for the start; the rest is as
+    in ``haulier.connect``. ``haulier.NotFound`` if there is no binary,
     ``haulier.Unavailable`` if the node does not start.
     """
     with contextlib.ExitStack() as starting:
         address = _start(_binary(), starting, time.monotonic() + timeout)
-        cluster = connect(address, mode=mode, peer_loading=peer_loading, environment=environment, timeout=timeout)
+        cluster = connect(
+            address, mode=mode, peer_loading=peer_loading, environment=environment, include=include, timeout=timeout
+        )
         cluster._resources = starting.pop_all()
         return cluster
 

@@ -43,6 +43,11 @@ def join_buffers(pickle: bytes, buffers: Sequence[memoryview], /) -> bytes:
 class Scope:
     """The code of this interpreter, as nodes may load it."""
 
+    def preview(
+        self, start: Sequence[str]
+    ) -> tuple[list[tuple[str, str, int, str]], list[tuple[str, str, int, str]], list[tuple[str, str]], int, list[str]]:
+        """Return what a submit of these modules would send: files, what may follow, what is left out, foreign names."""
+
 @final
 class Template:
     """What the submits of one callable or task have in common."""
@@ -72,6 +77,8 @@ class Template:
         ``distributions`` makes requirements of the top-level names that the closure imports and does not have.
         """
 
+    def start(self) -> list[str]: ...
+
 @final
 class Cluster:
     """A connection."""
@@ -85,6 +92,7 @@ class Cluster:
         mode: str,
         language_version: str,
         capabilities: Sequence[str],
+        include: Sequence[str],
         timeout: float,
         completions: Completions,
     ) -> Cluster: ...
@@ -166,7 +174,7 @@ class Deployments:
     def continuous_code(self) -> Sequence[tuple[Any, ...]]:
         """Return the fields of `haulier.ContinuousCode`."""
 
-    def explain(self, name: str, units: list[str], session: str, task: str, language: str | None) -> tuple[Any, ...]:
+    def explain(self, name: str, units: Sequence[str], session: str, task: str, language: str | None) -> tuple[Any, ...]:
         """Return the fields of `haulier.Explanation`, those of its places as a list of tuples."""
 
     def collect_garbage(self, dry_run: bool) -> tuple[str, int, int, int]: ...

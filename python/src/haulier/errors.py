@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from haulier import _traces
+
 Retry = Literal["never", "later", "now"]
 
 _PICKLE = 3
@@ -239,6 +241,8 @@ def from_native(fields: NativeError) -> BaseException:
     remote = None
     if failure is not None:
         language, type_name, text, trace, codec, payload = failure
+        if language == "python":
+            trace = _traces.localized(trace)
         if kind == "TaskFailed" and codec == _PICKLE and (raised := _load_exception(payload)) is not None:
             raised.__cause__ = RemoteTraceback(trace)
             return raised

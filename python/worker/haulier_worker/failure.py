@@ -3,8 +3,10 @@
 Always text: the exception's type, its message, the trace. The object too, where it was seen to load again.
 """
 
+import importlib
 import os
 import pickle
+import re
 import traceback
 from typing import NamedTuple
 
@@ -54,9 +56,9 @@ def of_exception(error, by_value):
 
 
 def without_own_frames(error):
-    """Take the worker's own frames off the outer end of a traceback."""
+    """Take the worker's own frames, and those of its imports, off the outer end of a traceback."""
     frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith((_OWN_FOLDER, importlib.__file__)):
         frame = frame.tb_next
     return error.with_traceback(frame)
 
@@ -82,8 +84,23 @@ def _text(error):
         return f"(its message failed with {type(second).__name__})"
 
 
+def show_files_of(directory, shown):
+    """Let traces name the files of a class path by what they are part of, not by where they lie for now."""
+    global _shown
+    named = re.compile(re.escape(f'File "{directory}{os.sep}') + '([^"]+)"')
+
+    def show(text):
+        return named.sub(lambda found: f'File "{shown(found[1]) or found[0][6:-1]}"', text)
+
+    _shown = show
+
+
+def _shown(text):
+    return text
+
+
 def _trace(error):
     try:
-        return "".join(traceback.format_exception(error))
+        return _shown("".join(traceback.format_exception(error)))
     except Exception as second:
         return f"{_type_name(error)}: (its trace failed with {type(second).__name__})\n"

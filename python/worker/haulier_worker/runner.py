@@ -25,6 +25,7 @@ class Runner:
         self._process = process
         self._digest = None
         self._class_path = None
+        self._finder = None
         self._pid = os.getpid()
 
     def run(self, digest, entry_point, codec, payload, result_codecs):
@@ -57,12 +58,14 @@ class Runner:
         finally:
             if os.getpid() != self._pid:
                 os._exit(0)  # the task has forked, and this is its child
+            if class_path.SourceLoader.compiled:
+                self._finder.keep_bytecode()
 
     def _enter(self, digest):
         if self._digest is not None:
             raise WorkerError("Internal", "the process has another class path already")
         self._class_path = self._process.class_path(digest)
-        class_path.install(self._class_path)
+        self._finder = class_path.install(self._class_path)
         self._digest = digest
 
     def _call(self, entry_point, codec, payload, buffers):
@@ -103,7 +106,10 @@ class Runner:
         failure.without_own_frames(error)
         if isinstance(error, ModuleNotFoundError) and error.name:
             missing = self._not_found(error.name)
+            explained = dict(missing.context).get("explained")
             error.add_note(f"{missing}; try: {missing.hint}" if missing.hint else str(missing))
+            if explained:
+                error.add_note(explained)
         return failure.of_exception(error, by_value)
 
     def _not_found(self, name):

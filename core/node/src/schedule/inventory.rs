@@ -105,6 +105,11 @@ impl Scheduler {
         self.state.lock().pools.get(key)?.directory.clone()
     }
 
+    /// The directories of all Python environments that have a pool.
+    pub(crate) fn directories(&self) -> Vec<std::path::PathBuf> {
+        self.state.lock().pools.values().filter_map(|pool| pool.directory.clone()).collect()
+    }
+
     /// All workers, for the end of the node.
     pub(crate) fn workers(&self) -> Vec<Arc<Worker>> {
         let state = self.state.lock();

@@ -3,11 +3,12 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
-use crate::{Limits, fixtures};
+use crate::{DenyList, Limits, Selection, fixtures};
 
 fn search(folder: &Path, flavor: Flavor, bad: BadEntry) -> Result<(Vec<String>, Vec<String>)> {
-    let deny = DenyList::default();
-    let mut search = Search::new(folder, flavor, &deny, bad, 1000)?;
+    let selection = Selection::default();
+    let rules = selection.bare();
+    let mut search = Search::new(folder, flavor, &rules, bad, 1000)?;
     search.everything("")?;
     let mut paths: Vec<String> = search.found.iter().map(|found| found.path.to_string()).collect();
     paths.sort();
@@ -85,8 +86,9 @@ fn too_deep_and_too_many() {
     let deep = fixtures::folder(&[(&format!("{}x", "d/".repeat(200)), "")]);
     assert!(outcome(deep.path()).0.contains("deeper than 128 folders"));
     let many = fixtures::folder(&[("a", ""), ("b", ""), ("c", "")]);
-    let deny = DenyList::none();
-    let mut search = Search::new(many.path(), Flavor::Jvm, &deny, BadEntry::Skip, 2).unwrap();
+    let selection = Selection::new(DenyList::none());
+    let rules = selection.bare();
+    let mut search = Search::new(many.path(), Flavor::Jvm, &rules, BadEntry::Skip, 2).unwrap();
     assert_eq!(search.everything("").unwrap_err().kind(), ErrorKind::ResourceExhausted);
 }
 
@@ -110,8 +112,9 @@ fn what_belongs_to_python() {
 }
 
 fn read(folder: &Path, bad: BadEntry, keep: Keep, limits: &Limits) -> Result<Files> {
-    let deny = DenyList::none();
-    let mut search = Search::new(folder, Flavor::Jvm, &deny, bad, limits.entries)?;
+    let selection = Selection::new(DenyList::none());
+    let rules = selection.bare();
+    let mut search = Search::new(folder, Flavor::Jvm, &rules, bad, limits.entries)?;
     search.everything("")?;
     Files::read(search.found, bad, keep, &mut Budget::new(limits))
 }

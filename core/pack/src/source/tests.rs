@@ -2,7 +2,7 @@
 
 use std::{fs, time::Instant};
 
-use haulier_model::Digest;
+use haulier_model::{Digest, ErrorKind};
 
 use super::*;
 use crate::fixtures::{self, paths, write};
@@ -259,7 +259,7 @@ fn an_import_root() {
         ("venv/lib/x.py", ""),
     ]);
     std::os::unix::fs::symlink("/etc", folder.path().join("outside")).unwrap();
-    let read = |limits| PackedRoot::read_python_root(folder.path(), &DenyList::default(), &limits);
+    let read = |limits| PackedRoot::read_python_root(folder.path(), &Selection::default(), &limits, &|_| {});
     let root = read(Limits::default()).unwrap();
     let expected =
         ["fast.cpython-311-x86_64-linux-gnu.so", "main.py", "pkg/__init__.py", "pkg/table.csv", "space/deep/mod.py"];
@@ -270,7 +270,70 @@ fn an_import_root() {
     (0..20).for_each(|number| write(folder.path(), &format!("data/{number}"), b""));
     assert_eq!(read(Limits { entries: 10, ..Limits::default() }).unwrap().digest(), root.digest());
     (0..20).for_each(|number| write(folder.path(), &format!("pkg/m{number}.py"), b""));
-    assert_eq!(read(Limits { entries: 10, ..Limits::default() }).unwrap_err().kind(), ErrorKind::ResourceExhausted);
+    let refused = read(Limits { entries: 10, ..Limits::default() }).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ResourceExhausted);
+    assert!(refused.hint_text().contains("echo '/pkg/' >> ") && refused.hint_text().contains(".haulierignore"));
+    assert_eq!(
+        read(Limits { size: 10, ..Limits::default() }).unwrap().digest(),
+        read(Limits::default()).unwrap().digest()
+    );
+    write(folder.path(), "pkg/large.bin", &[0; 100]);
+    assert!(read(Limits { size: 10, ..Limits::default() }).unwrap_err().message().contains("in 'pkg'"));
+}
+
+#[test]
+fn what_is_left_out_of_an_import_root_and_what_is_included() {
+    let folder = fixtures::folder(&[
+        (".haulierignore", "/notebooks/\n*.csv\n"),
+        ("main.py", ""),
+        ("config.json", "{}"),
+        ("other.json", "{}"),
+        ("acme.egg-info/PKG-INFO", "Name: acme\n"),
+        ("acme-1.0.dist-info/METADATA", "Name: acme\n"),
+        ("pkg/__init__.py", ""),
+        ("pkg/__pycache__/x.pyc", ""),
+        ("pkg/table.csv", ""),
+        ("pkg/keys/server.pem", ""),
+        ("pkg/keys/other.pem", ""),
+        ("notebooks/one.py", ""),
+        ("data/a.bin", ""),
+        ("data/b.txt", ""),
+        ("my-data/deep/a.bin", ""),
+        ("env/pyvenv.cfg", ""),
+        ("env/lib/x.py", ""),
+        ("env/share/a.bin", ""),
+        (".git/config", ""),
+        (".mypy_cache/x.py", ""),
+        ("node_modules/x.py", ""),
+    ]);
+    let root = |included: &[&str]| {
+        let mut selection = Selection::default();
+        included.iter().for_each(|pattern| selection.include(pattern).unwrap());
+        PackedRoot::read_python_root(folder.path(), &selection, &Limits::default(), &|_| {}).unwrap()
+    };
+    let plain = root(&[]);
+    let metadata = ["acme-1.0.dist-info/METADATA", "acme.egg-info/PKG-INFO"];
+    assert_eq!(paths(&plain), [&metadata[..], &["main.py", "pkg/__init__.py"]].concat());
+    let mut rules: Vec<String> = plain.left_out().iter().map(ToString::to_string).collect();
+    rules.sort();
+    let expected = [
+        "'.git': never sent: .git",
+        "'.mypy_cache': hidden",
+        "'config.json': cannot be imported",
+        "'data': no Python source in it",
+        "'env': virtual environment",
+        "'my-data': cannot be imported",
+        "'node_modules': installed packages",
+        "'notebooks': .haulierignore: /notebooks/",
+        "'other.json': cannot be imported",
+        "'pkg/keys/other.pem': never sent: *.pem",
+        "'pkg/keys/server.pem': never sent: *.pem",
+        "'pkg/table.csv': .haulierignore: *.csv",
+    ];
+    assert_eq!(rules, expected);
+    let some = root(&["config.json", "data/*.bin", "my-data/**/*.bin", "pkg/keys/server.pem", "*.pem", "env/share/**"]);
+    let more = ["config.json", "data/a.bin", "env/share/a.bin", "main.py", "my-data/deep/a.bin", "pkg/__init__.py"];
+    assert_eq!(paths(&some), [&metadata[..], &more, &["pkg/keys/server.pem"]].concat());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use haulier_model::RootKind;
-use haulier_pack::{DenyList, PackedRoots};
+use haulier_pack::{PackedRoots, Selection};
 
 use crate::feed;
 
@@ -30,7 +30,8 @@ fn imports() {
         // A new file each time: a file that is overwritten is flushed by some file systems.
         let _ = fs::remove_file(folder.path().join("start.py"));
         fs::write(folder.path().join("start.py"), bytes).unwrap();
-        let roots = PackedRoots::read(RootKind::Python, &[folder.path().to_owned()], &DenyList::default()).unwrap();
+        let roots =
+            PackedRoots::read(RootKind::Python, &[folder.path().to_owned()], &Selection::default(), &|_| {}).unwrap();
         let found = roots.closure(RootKind::Python, &["start".to_owned()]);
         assert!(!found.is_empty() && found.len() <= 5, "the module itself and what it may import");
     };

@@ -17,10 +17,10 @@ use super::{
     packs::{Packs, Span, span},
 };
 
-/// Names that an error lists as looking like the one that was not found.
 /// Words of a message that are looked up, and names that are explained.
 const MOST_WORDS: usize = 200;
 const MOST_EXPLAINED: usize = 4;
+/// Names that an error lists as looking like the one that was not found.
 const NEAREST: usize = 3;
 
 /// What entries are chosen for.
@@ -174,6 +174,42 @@ impl WorkerClassPath {
             directory.add(&item.name, files)?;
         }
         Ok(!items.is_empty())
+    }
+
+    /// Python: says which interpreter loads from [`Self::directory`], as it calls itself in names of bytecode:
+    /// "cpython-311". What other processes of the trust group have compiled is there from now on.
+    pub fn loaded_by(&self, tag: &str) {
+        if let Some(directory) = &self.directory {
+            directory.loaded_by(tag);
+        }
+    }
+
+    /// Python: keeps bytecode that the interpreter has made of modules, by their paths from [`Self::directory`], on a
+    /// thread of its own. What cannot be kept is compiled again.
+    pub fn keep_bytecode(&self, compiled: Vec<(String, Vec<u8>)>) {
+        let Some(directory) = &self.directory else { return };
+        let Some(bytecode) = directory.bytecode().cloned() else { return };
+        let of = |path: &str| Some(self.index.entry(self.index.first(path)?).digest);
+        let known: Vec<_> = compiled
+            .into_iter()
+            .filter_map(|(path, code)| Some((of(&path)?, directory.path().join(path), code)))
+            .collect();
+        let keep = move || {
+            for (digest, source, code) in known {
+                if let Err(error) = bytecode.keep(&digest, &source, &code) {
+                    tracing::debug!(%error, source = %source.display(), "bytecode is not kept");
+                }
+            }
+        };
+        // It may take no thread from the task.
+        let _ = std::thread::Builder::new().name("haulier-bytecode".to_owned()).spawn(keep);
+    }
+
+    /// What a file of [`Self::directory`] is called in messages, by its path from there: "session ab12/src/acme/core.py",
+    /// "pricing:1.2.0/pricing.whl/acme/core.py".
+    pub fn shown(&self, path: &str) -> Option<String> {
+        let place = self.index.first(path)?;
+        Some(format!("{}/{path}", self.index.label(place.root)))
     }
 
     /// The labels of the roots in order, for messages and code sources.

@@ -22,7 +22,7 @@ use rustix::{
     },
 };
 
-use super::{HelloInfo, node_gone, take_over};
+use super::{BYTECODE_FOLDER, HelloInfo, node_gone, take_over};
 use crate::{
     frame,
     launcher::{CONFINEMENT_VARIABLE, Confinement},
@@ -234,7 +234,9 @@ impl ForkRequest {
             Error::new(ErrorKind::Internal, "enter a forked worker", error.to_string()).with_source(error)
         })?;
         if let Some(confinement) = &self.confinement {
-            let writable = self.directory.iter().chain([&self.temp_dir]).cloned();
+            let bytecode =
+                self.directory.as_ref().and_then(|directory| Some(directory.parent()?.join(BYTECODE_FOLDER)));
+            let writable = self.directory.iter().chain([&self.temp_dir]).cloned().chain(bytecode);
             confinement.clone().with_writable(writable).apply();
         }
         Ok(ChildLinks {

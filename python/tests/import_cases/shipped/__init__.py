@@ -7,3 +7,7 @@ def __getattr__(name):
     if name == "computed":
         return f"computed by {__name__}"
     raise AttributeError(name)
+
+
+def __dir__():
+    return [*globals(), "computed"]

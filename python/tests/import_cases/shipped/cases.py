@@ -1,5 +1,6 @@
 """Ways to import and to look at what was imported; each function is one case and returns what it saw."""
 
+import concurrent.futures
 import importlib
 import importlib.metadata
 import importlib.resources
@@ -15,7 +16,9 @@ import subprocess
 import sys
 import threading
 import traceback
+import typing
 import unittest
+import unittest.mock
 
 import shipped
 
@@ -203,6 +206,106 @@ def threads():
     for worker in workers:
         worker.join()
     return EXECUTED
+
+
+def circular():
+    """Import two modules that import each other."""
+    from .ring import left, right
+
+    return left.name(), right.name()
+
+
+def two_levels_up():
+    """Import relatively from two packages further up."""
+    from .plugins.deep import below
+
+    return below.ABOVE, below.SIBLING
+
+
+def namespace_in_package():
+    """Import from a folder without a file of its own inside a package."""
+    from .loose import part
+
+    return part.NAME, sys.modules["shipped.loose"].__file__
+
+
+def directory_of_module():
+    """List the names that a module computes."""
+    return "computed" in dir(shipped), sorted(name for name in vars(shipped) if name == "VERSION")
+
+
+def folder_as_file():
+    """Have a whole folder of resources as files."""
+    with importlib.resources.as_file(importlib.resources.files("shipped") / "data") as folder:
+        return sorted(os.listdir(folder)), (folder / "deep" / "more.txt").read_text("utf-8")
+
+
+def binary_resource():
+    """Open a resource that is no text."""
+    with (importlib.resources.files("shipped") / "data/text.txt").open("rb") as opened:
+        return opened.read()
+
+
+def class_source():
+    """Read the source of a class."""
+    from .shapes import Point
+
+    return inspect.getsource(Point).splitlines()[:2]
+
+
+def traceback_elsewhere():
+    """See the source line of a module that raises."""
+    from .exported import refuse
+
+    try:
+        refuse()
+    except LookupError as error:
+        return traceback.extract_tb(error.__traceback__)[-1].line
+
+
+def type_hints():
+    """Resolve annotations in the module that they are in."""
+    from .shapes import Color, Point
+
+    return typing.get_type_hints(Point)["color"] is Color
+
+
+def resolved_name():
+    """Find an object by its name."""
+    return pkgutil.resolve_name("shipped.shapes:Color.RED").name
+
+
+def patched():
+    """Replace an attribute by its name for a while."""
+    from .plugins import first
+
+    with unittest.mock.patch("shipped.plugins.first.NAME", "patched"):
+        return first.NAME
+
+
+def executed_in_process():
+    """Use the package in a pool of spawned processes."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(double, 21).result()
+
+
+def run_path():
+    """Run the file of a module as a program."""
+    path = os.path.join(os.path.dirname(__file__), "program.py")
+    return runpy.run_path(path, run_name="run")["RESULT"]
+
+
+def child_command():
+    """Import in another program that is given as text."""
+    command = [sys.executable, "-c", "from shipped.shapes import Color; print(Color.RED)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def specification():
+    """Look at how a package was found."""
+    spec = importlib.util.find_spec("shipped.plugins")
+    return spec.name, spec.parent, len(spec.submodule_search_locations), spec.has_location
 
 
 def metadata():

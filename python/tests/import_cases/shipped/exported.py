@@ -3,3 +3,8 @@
 __all__ = ["visible"]
 visible = "visible"
 hidden = "hidden"
+
+
+def refuse():
+    """Raise."""
+    raise LookupError("here")

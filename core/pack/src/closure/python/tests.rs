@@ -1,12 +1,12 @@
 //! Closures over small Python trees.
 
 use super::*;
-use crate::{DenyList, Limits, fixtures};
+use crate::{Limits, Selection, fixtures};
 
 fn closure(folders: &[&[(&str, &str)]], start: &[&str]) -> Vec<String> {
     let folders: Vec<_> = folders.iter().map(|files| fixtures::folder(files)).collect();
     let read = |folder: &tempfile::TempDir| {
-        PackedRoot::read_python_root(folder.path(), &DenyList::default(), &Limits::default())
+        PackedRoot::read_python_root(folder.path(), &Selection::default(), &Limits::default(), &|_| {})
     };
     let roots: Vec<PackedRoot> = folders.iter().map(read).collect::<Result<_, _>>().unwrap();
     let start: Vec<String> = start.iter().map(|name| (*name).to_owned()).collect();
@@ -36,6 +36,14 @@ fn whole_packages_transitively() {
     ];
     assert_eq!(closure(&[project], &["app.main"]), expected);
     assert!(closure(&[project], &["numpy", "", "."]).is_empty());
+}
+
+#[test]
+fn names_that_no_root_has() {
+    let folder =
+        fixtures::folder(&[("app.py", "import os, numpy.linalg\nfrom tools import x\nimport numpy"), ("tools.py", "")]);
+    let root = PackedRoot::read_python_root(folder.path(), &Selection::default(), &Limits::default(), &|_| {}).unwrap();
+    assert_eq!(python(&[root], &["app".to_owned(), "absent".to_owned()]).1, ["absent", "os", "numpy"]);
 }
 
 #[test]

@@ -92,6 +92,7 @@ check-format:
 	cargo fmt --all --check
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
+	cd python && $(VENV)/bin/mypy --no-error-summary
 
 check-clippy:
 	cargo clippy --workspace --all-targets --locked -- -D warnings

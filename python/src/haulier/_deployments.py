@@ -256,8 +256,8 @@ class Deployments:
         the one that has the name. Raises ``haulier.NotFound`` for a unit, a session or a task that is not there.
         """
         fields = self._units.explain(name, [str(unit) for unit in units], session or "", task or "", language)
-        places = tuple(ExplainedPlace(*place) for place in fields[4])
-        return Explanation(*fields[:4], places, *fields[5:])
+        written, kind, verdict, rule, places, *others = fields
+        return Explanation(written, kind, verdict, rule, tuple(ExplainedPlace(*place) for place in places), *others)
 
     def collect_garbage(self, dry_run: bool = False) -> CollectedGarbage:
         """Free content of the node that no unit, session or task names; with ``dry_run`` only say what would go.

@@ -174,7 +174,9 @@ class Deployments:
     def continuous_code(self) -> Sequence[tuple[Any, ...]]:
         """Return the fields of `haulier.ContinuousCode`."""
 
-    def explain(self, name: str, units: Sequence[str], session: str, task: str, language: str | None) -> tuple[Any, ...]:
+    def explain(
+        self, name: str, units: Sequence[str], session: str, task: str, language: str | None
+    ) -> tuple[Any, ...]:
         """Return the fields of `haulier.Explanation`, those of its places as a list of tuples."""
 
     def collect_garbage(self, dry_run: bool) -> tuple[str, int, int, int]: ...

@@ -157,14 +157,14 @@ mod tests {
     use haulier_model::RootKind;
 
     use super::*;
-    use crate::DenyList;
+    use crate::Selection;
 
     /// Reads, and counts how often a path was read.
     fn read(unchanged: &UnchangedRoots, paths: &[PathBuf]) -> (Digest, usize) {
         let count = AtomicUsize::new(0);
         let reader = |path: &[PathBuf]| {
             count.fetch_add(1, Ordering::Relaxed);
-            PackedRoots::read(RootKind::Jvm, path, &DenyList::default())
+            PackedRoots::read(RootKind::Jvm, path, &Selection::default(), &|_| {})
         };
         (unchanged.read(paths, reader).unwrap().digest, count.into_inner())
     }

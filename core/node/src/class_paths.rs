@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::Shared};
-use haulier_model::{ClassPath, ClassPathSource, Digest, Error, ErrorKind, Language, Result, Root, RootKind};
+use haulier_model::{ClassPath, ClassPathSource, Digest, Error, ErrorKind, Language, Manifest, Result, Root, RootKind};
 use haulier_protocol::v1;
 use haulier_store::Store;
 use parking_lot::Mutex;
@@ -164,14 +164,21 @@ impl ClassPaths {
             return Ok(known);
         }
         let kind = if language == Language::Python { RootKind::Python } else { RootKind::Jvm };
-        let mut roots = Vec::new();
+        let (mut roots, mut manifests) = (Vec::new(), Vec::new());
         for source in &sources.class_path.sources {
-            self.add_roots(source, kind, session, &sources, &mut roots)?;
+            let manifest = self.add_roots(source, kind, session, &sources, &mut roots)?;
+            manifests.push((manifest, matches!(source, ClassPathSource::Snapshot(_))));
         }
         let python = kind == RootKind::Python;
         let directory = python.then(|| self.directories.make(group, &digest)).transpose()?;
         let labels = roots.iter().map(|root| root.label.clone()).collect();
-        let code = Arc::new(TaskCode { language, class_path: sources.class_path.clone(), labels });
+        let code = Arc::new(TaskCode {
+            language,
+            policy: sources.class_path.policy,
+            parent_prefixes: sources.class_path.parent_prefixes.clone(),
+            sources: manifests,
+            labels,
+        });
         let resolved = Arc::new(ResolvedClassPath {
             digest,
             class_path: sources.class_path,
@@ -198,7 +205,7 @@ impl ClassPaths {
         session: &Arc<Session>,
         sources: &Sources,
         roots: &mut Vec<ResolvedRoot>,
-    ) -> Result<()> {
+    ) -> Result<Manifest> {
         let (manifest, label, of_snapshot) = match source {
             ClassPathSource::Unit(digest) => {
                 let unit = sources.units.iter().find(|unit| unit.record.digest == *digest);
@@ -241,7 +248,7 @@ impl ClassPaths {
                 roots.push(ResolvedRoot { label: label(index), index: paths, root, snapshot: of_snapshot });
             }
         }
-        Ok(())
+        Ok(manifest)
     }
 
     /// The class paths that tasks or sessions hold.

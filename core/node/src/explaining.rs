@@ -1,9 +1,7 @@
 //! `explain`: where a name of a class path comes from. Reads lists of files, and loads nothing.
 
 use haulier_loader::{ExplainedPlace, Explanation, Index, IndexOptions, IndexRoot, RootEntry};
-use haulier_model::{
-    ClassPathSource, Error, ErrorKind, Language, LoadingPolicy, Manifest, Result, Root, RootKind, UnitReference,
-};
+use haulier_model::{Error, ErrorKind, Language, LoadingPolicy, Manifest, Result, Root, RootKind, UnitReference};
 use haulier_protocol::v1;
 
 use crate::{
@@ -83,17 +81,12 @@ fn of_task(node: &NodeCore, code: &TaskCode, task: &str) -> Result<Searched> {
     };
     let kind = if code.language == Language::Python { RootKind::Python } else { RootKind::Jvm };
     let (mut roots, mut labels) = (Vec::new(), code.labels.iter());
-    for source in &code.class_path.sources {
-        let manifest = match (source, &node.class_paths.local) {
-            (ClassPathSource::Local(_), Some(local)) => local.manifest.clone(),
-            _ => node.store.manifest(&source.manifest()).map_err(gone)?,
-        };
-        let of_language = node.store.roots(&manifest).map_err(gone)?.into_iter().filter(|root| root.kind == kind);
-        let peer = matches!(source, ClassPathSource::Snapshot(_));
-        roots.extend(of_language.zip(&mut labels).map(|(root, label)| index_root(&root, label.clone(), peer)));
+    for (manifest, peer) in &code.sources {
+        let of_language = node.store.roots(manifest).map_err(gone)?.into_iter().filter(|root| root.kind == kind);
+        roots.extend(of_language.zip(&mut labels).map(|(root, label)| index_root(&root, label.clone(), *peer)));
     }
-    let (policy, parent_prefixes) = (code.class_path.policy, code.class_path.parent_prefixes.clone());
-    Ok(Searched { languages: vec![code.language], policy, parent_prefixes, roots })
+    let parent_prefixes = code.parent_prefixes.clone();
+    Ok(Searched { languages: vec![code.language], policy: code.policy, parent_prefixes, roots })
 }
 
 /// The roots of the class path: units in their order, the session's snapshot, the node's own code.

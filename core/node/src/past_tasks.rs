@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use haulier_model::{ClassPath, Error, ErrorKind, Language, Result};
+use haulier_model::{Error, ErrorKind, Language, LoadingPolicy, Manifest, Result};
 use parking_lot::Mutex;
 
 use crate::{core::NodeCore, identity::Identity, session::Session};
@@ -25,7 +25,10 @@ const OPERATION: &str = "explain a name";
 #[derive(Debug)]
 pub(crate) struct TaskCode {
     pub(crate) language: Language,
-    pub(crate) class_path: ClassPath,
+    pub(crate) policy: LoadingPolicy,
+    pub(crate) parent_prefixes: Vec<String>,
+    /// What its sources are made of, in order, and whether each is of a session.
+    pub(crate) sources: Vec<(Manifest, bool)>,
     /// Of each root of that language, in order.
     pub(crate) labels: Vec<String>,
 }

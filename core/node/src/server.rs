@@ -168,6 +168,11 @@ struct Released {
     loaders: mpsc::UnboundedReceiver<loaders::Released>,
 }
 
+fn open_environments(options: &NodeBuilder, data_dir: &Path) -> io::Result<Environments> {
+    let bounds = Bounds { build: options.limits.build, count: options.limits.python_environments };
+    Environments::open(&data_dir.join("python"), options.uv.clone(), bounds)
+}
+
 async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> Result<(Arc<NodeCore>, Released)> {
     let open = |error| cannot_use(data_dir, error);
     private_folder(data_dir).map_err(open)?;
@@ -183,8 +188,7 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
     own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
     let directories = data_dir.join("environments");
     let class_paths = ClassPaths::open(&store, &directories, &options.limits, local).map_err(open)?;
-    let bounds = Bounds { build: options.limits.build, count: options.limits.python_environments };
-    let python_environments = Environments::open(&data_dir.join("python"), options.uv.clone(), bounds).map_err(open)?;
+    let python_environments = open_environments(options, &data_dir).map_err(open)?;
     let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
     let temp = data_dir.join("temp");
     empty_folder(&temp).map_err(open)?;

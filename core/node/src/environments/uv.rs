@@ -141,6 +141,9 @@ fn failure(operation: &str, said: &str) -> Error {
     ]) {
         let hint = "look at the index of the node (UV_DEFAULT_INDEX, PIP_INDEX_URL), and submit again";
         (ErrorKind::Unavailable, Retry::Later, "an index does not answer", hint)
+    } else if says(&["Failed to install"]) {
+        let hint = "leave the distribution out, or choose another version of it";
+        (ErrorKind::Incompatible, Retry::Never, "a wheel cannot be installed", hint)
     } else if says(&["No solution found", "no wheels", "not found in the package registry", "incompatible"]) {
         let hint = "choose versions that have wheels for the node's Python: haulier nodes";
         (ErrorKind::Incompatible, Retry::Never, "the distributions cannot be had for this interpreter", hint)

@@ -145,15 +145,16 @@ async fn code_of_distributions_runs_in_workers_alone() {
     let code = b"import os\n\nBEGUN = []\n\ndef begin():\n    BEGUN.append(os.getpid())\n\ndef here():\n    return BEGUN == [os.getpid()]\n";
     let start = b"import pathed; pathed.begin()\n";
     index.add_files("pathed", "1.0", &[("pathed.py", code), ("pathed.pth", start)]);
-    let python: &[u8] = b"#!python\nprint('no')\n";
-    index.add_files("exchanged", "1.0", &[("exchanged-1.0.data/scripts/python", python)]);
+    let other: &[u8] = b"home = /elsewhere/bin\n";
+    index.add_files("exchanged", "1.0", &[("exchanged-1.0.data/data/pyvenv.cfg", other)]);
+    index.add_files("beside", "1.0", &[("beside-1.0.data/data/bin/pyvenv.cfg", other)]);
     index.add_files("custom", "1.0", &[("sitecustomize.py", b"pass\n")]);
     let node = TestNode::start(index.node()).expect("a node");
     let cluster = haulier::connect(node.address()).await.expect("a connection");
     deploy(&cluster, "paths", &index.pin("pathed", "1.0")).await;
     let here = cluster.task("paths", "pathed:here");
     assert!(within(DEADLINE, "a task", here.call::<bool>(())).await.expect("an answer"), "the worker alone follows it");
-    for name in ["exchanged", "custom"] {
+    for name in ["exchanged", "beside", "custom"] {
         deploy(&cluster, name, &index.pin(name, "1.0")).await;
         let error = call(&cluster, name, "python").await.expect_err("it would run in the node");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");

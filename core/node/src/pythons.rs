@@ -54,6 +54,21 @@ pub(crate) struct Wish<'a> {
     pub(crate) extensions: &'a [ExtensionModule],
 }
 
+impl Wish<'_> {
+    /// Whether nothing better can be found.
+    fn is_met_by(&self, interpreter: &Interpreter) -> bool {
+        self.is_possible_on(interpreter) && self.version.is_none_or(|version| interpreter.is_like(version))
+    }
+
+    fn is_possible_on(&self, interpreter: &Interpreter) -> bool {
+        self.reads(interpreter) && self.extensions.iter().all(|module| interpreter.loads(module))
+    }
+
+    fn reads(&self, interpreter: &Interpreter) -> bool {
+        self.by_value.is_none_or(|needed| interpreter.capability() == needed)
+    }
+}
+
 /// An extension module that only certain interpreters load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ExtensionModule {
@@ -88,6 +103,11 @@ impl Pythons {
     /// # Errors
     /// `Incompatible` with what the task needs and what is there; `Unavailable` if the default does not work.
     pub(crate) async fn choose(&self, wish: Wish<'_>) -> Result<Arc<PythonRuntime>> {
+        // A first task does not wait for what others say.
+        let default = self.at(0).await?;
+        if wish.is_met_by(&default.interpreter) {
+            return Ok(default);
+        }
         let known = self.all().await?;
         let interpreters: Vec<&Interpreter> = known.iter().map(|runtime| &*runtime.interpreter).collect();
         select(&interpreters, wish).map(|index| known[index].clone())
@@ -116,15 +136,10 @@ impl Pythons {
 }
 
 fn select(known: &[&Interpreter], wish: Wish<'_>) -> Result<usize> {
-    let reads = |interpreter: &Interpreter| wish.by_value.is_none_or(|needed| interpreter.capability() == needed);
-    let loads = |interpreter: &Interpreter| wish.extensions.iter().all(|module| interpreter.loads(module));
-    let fits = |index: &usize| reads(known[*index]) && loads(known[*index]);
-    let is_the_clients = |index: &usize| wish.version.is_some_and(|version| known[*index].is_like(version));
-    let mut fitting = (0..known.len()).filter(fits);
-    let first = fitting.next();
-    let own = first.into_iter().chain(fitting).find(is_the_clients);
-    own.or(first).ok_or_else(|| match wish.by_value {
-        Some(needed) if !known.iter().any(|interpreter| reads(interpreter)) => unread(known, needed),
+    let best = (0..known.len()).find(|index| wish.is_met_by(known[*index]));
+    let possible = best.or_else(|| (0..known.len()).find(|index| wish.is_possible_on(known[*index])));
+    possible.ok_or_else(|| match wish.by_value {
+        Some(needed) if !known.iter().any(|interpreter| wish.reads(interpreter)) => unread(known, needed),
         _ => unloaded(known, wish.extensions),
     })
 }

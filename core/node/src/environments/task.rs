@@ -37,7 +37,8 @@ pub(crate) async fn runtime(
     class_path: &Arc<ResolvedClassPath>,
     arrived: Instant,
 ) -> Result<Arc<PythonRuntime>> {
-    let version = Some(session.language_version.as_str()).filter(|_| session.language == Some(Language::Python));
+    let is_python = session.language == Some(Language::Python);
+    let version = Some(session.language_version.as_str()).filter(|version| is_python && !version.is_empty());
     let wish =
         Wish { by_value: pythons::by_value(&submit.requires), version, extensions: class_path.extension_modules() };
     let base = node.pythons.choose(wish).await?;

@@ -73,7 +73,7 @@ build-fixtures: build-java
 ## Test ----------------------------------------------------------------------------------------------------------------
 
 STAGES := check-codegen check-proto check-tidy check-format check-clippy test-rust test-java test-python \
-          test-conformance test-programs test-demo test-readme test-install
+          test-cloudpickle test-conformance test-programs test-demo test-readme test-install
 
 .PHONY: test $(STAGES)
 test: build  ## Builds everything and runs all tests of all languages.
@@ -105,6 +105,10 @@ test-java:
 
 test-python:
 	$(PYTHON) -m pytest -q -p no:cacheprovider python/tests
+
+# The tests of the library that pickles code, with their round trips through a worker.
+test-cloudpickle:
+	HAULIER_NODE_ARGUMENTS="--python $(PYTHON)" tests/with_node.sh $(PYTHON) tests/cloudpickle/run.py
 
 # What is submitted in each form that Java has, by a client and to workers on the newest JDK, where there is one.
 ifneq ($(JDK_25),)

@@ -170,3 +170,35 @@ def test_data_beside_modules(cluster, project):
     (folder / "settings.toml").write_text("x = 1")
     cluster.deploy("data-beside", "1.0", folder)
     assert cluster.task("data-beside", "app:read").call("settings.toml") == "x = 1"
+
+
+def test_only_what_has_changed_is_compiled_again(project):
+    project.write(
+        pack____init__="",
+        pack__a="VALUE = 1",
+        pack__b="VALUE = 1",
+        look="""
+            import importlib.util, os, time
+
+            def run():
+                import pack.a, pack.b
+                return pack.a.VALUE
+
+            def bytecode(name, wait=False):
+                import pack
+                path = importlib.util.cache_from_source(os.path.join(os.path.dirname(pack.__file__), name))
+                end = time.monotonic() + 30
+                while wait and not os.path.exists(path) and time.monotonic() < end:
+                    pass
+                return os.path.exists(path)
+        """,
+    )
+    printed = project.run("""
+        import pathlib, look
+        print(pool.submit(look.run).result())
+        print(pool.submit(look.bytecode, "a.py", True).result(), pool.submit(look.bytecode, "b.py", True).result())
+        pathlib.Path("pack/a.py").write_text("VALUE = 2")
+        print(pool.submit(look.bytecode, "a.py").result(), pool.submit(look.bytecode, "b.py").result())
+        print(pool.submit(look.run).result())
+    """)
+    assert printed.splitlines() == ["1", "True True", "False True", "2"]

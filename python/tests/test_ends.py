@@ -158,8 +158,8 @@ def test_a_missing_module_inside_a_task(pool):
     with pytest.raises(ModuleNotFoundError, match="acme_absent") as caught:
         pool.submit(__import__, "acme_absent").result()
     assert caught.value.name == "acme_absent"
-    (note,) = caught.value.__notes__
-    assert "acme_absent" in note and "haulier deploy" in note
+    note, explained = caught.value.__notes__
+    assert "acme_absent" in note and "haulier deploy" in note and "searched: session" in explained
 
 
 def test_ctrl_c_ends_a_wait(project):

@@ -13,6 +13,8 @@ printf '%s processors, Linux %s, %s\n' "$(nproc)" "$(uname -r)" "$(java -version
 "$python" idle.py
 ../with_node.sh "$python" tasks.py
 ../with_node.sh "$python" units.py
+../with_node.sh "$python" python_code.py
+../with_node.sh "$python" import_score.py
 
 word=$("$python" unseen.py "$work/sources" "$work/changing-sources")
 jars=$java/client/target/haulier-client-0.1.0.jar:$java/api/target/haulier-api-0.1.0.jar

@@ -63,6 +63,10 @@ impl Bytecode {
             let _ = fs::remove_file(&draft);
             return Err(error);
         }
+        // What another program has made for itself is compared with the time of the source: this is not.
+        if let Some(target) = self.target(source) {
+            let _ = fs::remove_file(target);
+        }
         self.place(digest, source);
         Ok(())
     }

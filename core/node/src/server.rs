@@ -189,10 +189,9 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
     own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
     let directories = data_dir.join("environments");
     let class_paths = ClassPaths::open(&store, &directories, &options.limits, local).map_err(open)?;
-    let python_environments = open_environments(options, &data_dir).map_err(open)?;
+    let python_environments = Arc::new(open_environments(options, &data_dir).map_err(open)?);
     let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
-    let temp = data_dir.join("temp");
-    empty_folder(&temp).map_err(open)?;
+    let temp = fresh_temp(&data_dir).map_err(open)?;
     let (supervisor, home) = start_supervisor(options, std::env::current_exe().map_err(open)?)?;
     let core = Arc::new_cyclic(|node| NodeCore {
         name: own.name.clone(),
@@ -202,7 +201,7 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
         slots: options.slots,
         jdks: Jdks::new(options.java.clone()),
         pythons: Pythons::new(options.python.clone(), options.limits.start),
-        python_environments: Arc::new(python_environments),
+        python_environments,
         runtimes: tokio::sync::OnceCell::new(),
         readable: options.readable.clone(),
         writable: options.writable.clone(),
@@ -234,6 +233,13 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
         past_tasks: PastTasks::default(),
     });
     Ok((core, Released { units: released_units, loaders: released_loaders }))
+}
+
+/// The folder for what does not outlive a worker, emptied.
+fn fresh_temp(data_dir: &Path) -> io::Result<PathBuf> {
+    let temp = data_dir.join("temp");
+    empty_folder(&temp)?;
+    Ok(temp)
 }
 
 fn cannot_use(data_dir: &Path, error: io::Error) -> Error {

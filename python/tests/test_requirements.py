@@ -286,3 +286,11 @@ def test_a_task_imports_what_its_unit_requires(cluster, package):
     assert cluster.task(alone, "app:run", timeout=DEADLINE).call() == "app on base 2.0"
     other = cluster.deploy("py-alone", "1.0-old", requirements=["app", "base<2"])
     assert cluster.task(other, "app:run", timeout=DEADLINE).call() == "app on base 1.0"
+
+
+def test_a_file_with_another_hash_is_never_installed(cluster, tmp_path):
+    file = written(tmp_path, "locked.txt", f"base==1.0 --hash=sha256:{'ab' * 32}\n")
+    unit = cluster.deploy("py-wrong-hash", "1", requirements=file)
+    with pytest.raises(haulier.Conflict, match="hash") as caught:
+        cluster.task(unit, "base:version", timeout=DEADLINE).call()
+    assert "base" in str(caught.value)

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Literal
 
@@ -46,35 +46,42 @@ def required(names: Iterable[str]) -> list[str]:
     wanted = {name for name in names if name not in sys.stdlib_module_names and name not in _NOT_REQUIRED}
     if not wanted:
         return []
-    known = _installed.distributions()
-    return sorted({requirement for name in wanted for requirement in known(name)})
+    return sorted(_installed.requirements(wanted))
 
 
 class _Installed:
-    """What is installed, read again when ``sys.path`` or a folder on it has changed."""
+    """What is installed, looked at again when ``sys.path`` or a folder on it has changed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._state: tuple[tuple[str, int], ...] | None = None
-        self._names: dict[str, list[str]] = {}
-        self._pins: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, list[str]] = {}
+        self._by_name: Mapping[str, list[str]] | None = None
 
-    def distributions(self) -> Callable[[str], tuple[str, ...]]:
-        """Return a function from a top-level name to the requirements that it means."""
+    def requirements(self, names: Iterable[str]) -> set[str]:
+        """Return the requirements that these top-level names mean."""
         state = tuple((entry, _changed(entry)) for entry in sys.path)
         with self._lock:
             if state != self._state:
-                self._names = {name: sorted(set(found)) for name, found in metadata.packages_distributions().items()}
-                self._pins = {}
-                self._state = state
-            names, pins = self._names, self._pins
+                self._state, self._known, self._by_name = state, {}, None
+            for name in names:
+                if name not in self._known:
+                    self._known[name] = [f"{one.name}=={one.version}" for one in self._distributions(name)]
+            return {requirement for name in names for requirement in self._known[name]}
 
-        def pinned(name: str) -> tuple[str, ...]:
-            if name not in pins:
-                pins[name] = _pins(name, names.get(name, []))
-            return pins[name]
-
-        return pinned
+    def _distributions(self, name: str) -> list[metadata.Distribution]:
+        found = _of_the_same_name(name)
+        if not found:
+            if self._by_name is None:
+                # It reads the list of files of all that is installed.
+                self._by_name = metadata.packages_distributions()
+            for distribution in sorted(set(self._by_name.get(name, ()))):
+                with contextlib.suppress(metadata.PackageNotFoundError):
+                    found.append(metadata.distribution(distribution))
+        if len(found) > 1:
+            # A namespace that several share.
+            found = [distribution for distribution in found if _is_in_use(name, distribution)]
+        return [distribution for distribution in found if distribution.version and not _is_editable(distribution)]
 
 
 _installed = _Installed()
@@ -88,15 +95,17 @@ def _changed(folder: str) -> int:
         return 0
 
 
-def _pins(name: str, distributions: list[str]) -> tuple[str, ...]:
-    """Return the requirements of a top-level name; of a namespace that several share, of those that are in use."""
-    found = []
-    for distribution in distributions:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found.append(metadata.distribution(distribution))
-    if len(found) > 1:
-        found = [distribution for distribution in found if _is_in_use(name, distribution)]
-    return tuple(f"{one.name}=={one.version}" for one in found if one.version and not _is_editable(one))
+def _of_the_same_name(name: str) -> list[metadata.Distribution]:
+    """Return the distribution that is called like the module and lies beside it, as most do."""
+    try:
+        distribution = metadata.distribution(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return []
+    tops = distribution.read_text("top_level.txt")
+    if tops is not None and name not in tops.split():
+        return []
+    places = (f"{name}/__init__.py", f"{name}.py")
+    return [distribution] if any(os.path.isfile(str(distribution.locate_file(place))) for place in places) else []
 
 
 def _is_in_use(name: str, distribution: metadata.Distribution) -> bool:

@@ -43,8 +43,11 @@ impl Site {
         let folder = tempfile::tempdir().expect("a folder");
         compile(folder.path());
         let writable = folder.path().display().to_string();
-        let node = TestNode::start(NodeOptions::default().arguments(["--writable", &writable])).expect("a node");
-        let proxy = Proxy::start(node.address()).expect("a proxy");
+        // What the node says of itself is the proxy's address: a client that has lost it finds no other way.
+        let proxy = Proxy::open().expect("a proxy");
+        let arguments = ["--writable", &writable, "--advertise", &proxy.address()];
+        let node = TestNode::start(NodeOptions::default().arguments(arguments)).expect("a node");
+        proxy.lead_to(node.address());
         Self { node, proxy, folder }
     }
 

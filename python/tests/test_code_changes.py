@@ -197,7 +197,7 @@ def test_only_what_has_changed_is_compiled_again(project):
         import pathlib, look
         print(pool.submit(look.run).result())
         print(pool.submit(look.bytecode, "a.py", True).result(), pool.submit(look.bytecode, "b.py", True).result())
-        pathlib.Path("pack/a.py").write_text("VALUE = 2")
+        pathlib.Path("pack/a.py").write_text(f"VALUE = 2  # of {os.getpid()}")
         print(pool.submit(look.bytecode, "a.py").result(), pool.submit(look.bytecode, "b.py").result())
         print(pool.submit(look.run).result())
     """)

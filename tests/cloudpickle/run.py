@@ -1,21 +1,28 @@
 #!/usr/bin/env python3
 """Runs cloudpickle's own tests with their round trips through a worker of the node at HAULIER_ADDRESS.
 
-The tests are not in cloudpickle's distributions: they are fetched from its repository, once, verified by their digests
-and kept in the cache of the build. HAULIER_CLOUDPICKLE names a checkout instead. Without either the run says so.
+The tests are not in cloudpickle's distributions on PyPI: they are fetched with its sources from Debian, else from its
+repository, once, verified by their digests and kept in the cache of the build. HAULIER_CLOUDPICKLE names a checkout
+instead.
 """
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.request
 from pathlib import Path
 
 VERSION = "3.1.2"
-SOURCE = f"https://raw.githubusercontent.com/cloudpipe/cloudpickle/v{VERSION}/"
+SOURCES = (
+    f"https://deb.debian.org/debian/pool/main/c/cloudpickle/cloudpickle_{VERSION}.orig.tar.gz",
+    f"https://github.com/cloudpipe/cloudpickle/archive/refs/tags/v{VERSION}.tar.gz",
+)
+LARGEST_SOURCE = 8 << 20
 FILES = {
     "tests/__init__.py": "1f188f29e3cd3f81585fcf5b4375835206d2e273d97a48bb546d23ee8a6435c3",
     "tests/cloudpickle_test.py": "3541e2cfef597711e530ff086d31293a7cf284f74f0daa4eb37ccebde5b5a902",
@@ -47,20 +54,19 @@ def verified(folder):
     )
 
 
-def fetch(folder):
-    """Fetch the files that are missing; raises OSError where that cannot be done, ValueError for other bytes."""
-    for name, digest in FILES.items():
-        with urllib.request.urlopen(SOURCE + name, timeout=FETCH_TIMEOUT) as answer:
-            data = answer.read(1 << 20)
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ValueError(f"{SOURCE + name} has other bytes than expected")
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+def fetch(source, folder):
+    """Take the files out of an archive of the sources; raises OSError, TarError, or KeyError where it lacks one."""
+    with urllib.request.urlopen(source, timeout=FETCH_TIMEOUT) as answer:
+        data = answer.read(LARGEST_SOURCE)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for name in FILES:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.extractfile(f"cloudpickle-{VERSION}/{name}").read())
 
 
 def sources():
-    """Return the folder with the tests, or None where they cannot be had."""
+    """Return the folder with the tests; ends the program where they cannot be had."""
     if checkout := os.environ.get("HAULIER_CLOUDPICKLE"):
         if not verified(Path(checkout)):
             sys.exit(
@@ -68,21 +74,26 @@ def sources():
             )
         return Path(checkout)
     folder = Path.home() / ".cache/haulier" / f"cloudpickle-{VERSION}"
-    if not verified(folder):
+    problems = []
+    for source in SOURCES:
+        if verified(folder):
+            break
         try:
-            fetch(folder)
-        except OSError as error:
-            print(f"skipped: the tests of cloudpickle cannot be fetched from {SOURCE}: {error}")
-            print("with a checkout of them: HAULIER_CLOUDPICKLE=/path/to/cloudpickle make test-cloudpickle")
-            return None
+            fetch(source, folder)
+        except (OSError, tarfile.TarError, KeyError) as error:
+            problems.append(f"{source}: {error}")
+    if not verified(folder):
+        sys.exit(
+            "the tests of cloudpickle cannot be fetched, or have other bytes than expected\n"
+            + "\n".join(problems)
+            + "\nwith a checkout of them: HAULIER_CLOUDPICKLE=/path/to/cloudpickle make test-cloudpickle"
+        )
     return folder
 
 
 def main():
     """Run them."""
     found = sources()
-    if found is None:
-        return 0
     here = Path(__file__).parent
     with tempfile.TemporaryDirectory(prefix="cloudpickle-") as scratch:
         work = Path(scratch)

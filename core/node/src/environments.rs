@@ -26,10 +26,11 @@ use std::{
 };
 
 use haulier_model::{Digest, Hasher, Result};
+use haulier_requirements::Lock;
 use parking_lot::Mutex;
 
-use self::{flights::Flights, installed::Installed, lock::Pin, record::Record, uv::Uv};
-pub(crate) use self::{lock::FILE as LOCK_FILE, requirement::normal, sweep::tidy, task::runtime};
+use self::{flights::Flights, installed::Installed, record::Record, uv::Uv};
+pub(crate) use self::{requirement::normal, sweep::tidy, task::runtime};
 use crate::pythons::PythonRuntime;
 
 /// What environments may cost.
@@ -62,7 +63,7 @@ impl Drop for InUse {
 struct Recipe {
     /// The interpreter that it is built on.
     base: Arc<PythonRuntime>,
-    pins: BTreeSet<Pin>,
+    pins: Lock,
     /// The contents of the locks that it is for; none if a session asked for it.
     locks: BTreeSet<Digest>,
 }
@@ -71,7 +72,7 @@ impl Recipe {
     fn digest(&self) -> Digest {
         let mut hasher = Hasher::default();
         let interpreter = &self.base.interpreter;
-        for text in [&*interpreter.program.to_string_lossy(), &interpreter.version, &lock::written(&self.pins)] {
+        for text in [&*interpreter.program.to_string_lossy(), &interpreter.version, &self.pins.to_string()] {
             hasher.update(text.as_bytes());
             hasher.update(&[0]);
         }

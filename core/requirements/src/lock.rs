@@ -71,16 +71,14 @@ impl Lock {
                     .hint("keep one of the two, or give files without hashes: they are resolved together"));
             }
         }
-        pins.dedup_by(|next, kept| {
-            let same = next.name == kept.name && next.marker == kept.marker;
-            if same {
-                kept.hashes.append(&mut next.hashes);
-                kept.hashes.sort();
-                kept.hashes.dedup();
-            }
-            same
-        });
-        Ok(Self { pins })
+        Ok(Self { pins: merged(pins) })
+    }
+
+    /// All pins of several locks, whether they agree or not: whoever installs them knows which markers hold.
+    pub fn united<'a>(locks: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut pins: Vec<Pin> = locks.into_iter().flat_map(|lock| lock.pins.iter().cloned()).collect();
+        pins.sort();
+        Self { pins: merged(pins) }
     }
 
     /// The distributions, sorted by name.
@@ -116,6 +114,21 @@ impl fmt::Display for Pin {
         write!(f, "{}=={}", self.name, self.version)?;
         if self.marker.is_empty() { Ok(()) } else { write!(f, " ; {}", self.marker) }
     }
+}
+
+/// Each name, version and marker once, with all hashes that it has; `sorted` is so.
+fn merged(mut sorted: Vec<Pin>) -> Vec<Pin> {
+    // Names and versions first, then markers: those that are to be one follow each other.
+    sorted.dedup_by(|next, kept| {
+        let same = next.name == kept.name && next.version == kept.version && next.marker == kept.marker;
+        if same {
+            kept.hashes.append(&mut next.hashes);
+            kept.hashes.sort();
+            kept.hashes.dedup();
+        }
+        same
+    });
+    sorted
 }
 
 fn too_large(message: String) -> Error {
@@ -170,6 +183,17 @@ pub(crate) mod tests {
             assert!(error.to_string().contains(part) && !error.to_string().contains("secret"), "{text}: {error}");
             assert!(!error.hint_text().is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn locks_are_united_without_judgment() {
+        let lock = |text: &str| Lock::parse(&whole(text)).unwrap();
+        let one = lock("a==1 --hash=sha256:00000000\nb==1 ; sys_platform == 'win32' --hash=sha256:00000000");
+        let other = lock("a==1 --hash=sha256:01010101\nb==2 ; sys_platform == 'win32' --hash=sha256:00000000");
+        let united = Lock::united([&one, &other]);
+        let shown: Vec<_> = united.pins().iter().map(|pin| (pin.to_string(), pin.hashes.len())).collect();
+        let windows = "sys_platform == 'win32'";
+        assert_eq!(shown, [("a==1".into(), 2), (format!("b==1 ; {windows}"), 1), (format!("b==2 ; {windows}"), 1)]);
     }
 
     #[test]

@@ -3,13 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use haulier_model::Digest;
+use haulier_model::{Digest, Root};
 
 use super::{ResolvedClassPath, ResolvedRoot};
-use crate::{
-    environments::{LOCK_FILE, normal},
-    pythons::ExtensionModule,
-};
+use crate::{environments::normal, pythons::ExtensionModule};
 
 /// What a Python class path needs besides itself.
 #[derive(Default)]
@@ -51,7 +48,7 @@ impl PythonNeeds {
         let mut needs = Self::default();
         let mut modules: BTreeMap<Vec<String>, String> = BTreeMap::new();
         for (number, root) in (0..).zip(roots) {
-            if let Some(at) = root.index.get(LOCK_FILE) {
+            if let Some(at) = root.index.get(Root::LOCK) {
                 let digest = root.root.entries[*at].digest;
                 let owner = root.label.split('/').next().unwrap_or_default().to_owned();
                 if !needs.locks.iter().any(|known| known.digest == digest) {

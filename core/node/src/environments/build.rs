@@ -9,9 +9,9 @@ use std::{
     time::Instant,
 };
 
-use haulier_model::{Error, ErrorKind, Result};
+use haulier_model::{Error, ErrorKind, Result, Root};
 
-use super::{Environments, LOCK_FILE, Recipe, Record, lock, record, tame};
+use super::{Environments, Recipe, Record, record, tame};
 
 const OPERATION: &str = "build a Python environment";
 /// What an environment is called until it is whole, and when it is about to go.
@@ -25,7 +25,12 @@ pub(super) async fn build(environments: &Environments, folder: &Path, recipe: &R
     let begun = Instant::now();
     let python = &recipe.base.interpreter.version;
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    tracing::info!(environment = name, python, distributions = recipe.pins.len(), "building a Python environment");
+    tracing::info!(
+        environment = name,
+        python,
+        distributions = recipe.pins.pins().len(),
+        "building a Python environment"
+    );
     let fresh = beside(folder, UNFINISHED);
     let built = fill(environments, &fresh, folder, recipe).await;
     let (place, recipe, from) = (folder.to_owned(), recipe.clone(), fresh.clone());
@@ -49,12 +54,12 @@ pub(super) async fn build(environments: &Environments, folder: &Path, recipe: &R
 async fn fill(environments: &Environments, fresh: &Path, folder: &Path, recipe: &Recipe) -> Result<()> {
     let deadline = Instant::now() + environments.bounds.build;
     let base = &recipe.base.program;
-    let (program, lock) = (fresh.join("bin/python"), fresh.join(LOCK_FILE));
+    let (program, lock) = (fresh.join("bin/python"), fresh.join(Root::LOCK));
     let uv = &environments.uv;
     let make = ["venv", "--no-project", "--relocatable", "--python"].map(Into::into);
     uv.run(OPERATION, base, make.into_iter().chain([base.into(), fresh.into()]), None, deadline).await?;
     let interpreter = tame::Interpreter::of(fresh)?;
-    tokio::fs::write(&lock, lock::written(&recipe.pins)).await.map_err(|error| cannot_write(fresh, error))?;
+    tokio::fs::write(&lock, recipe.pins.to_string()).await.map_err(|error| cannot_write(fresh, error))?;
     // Copies: a worker could write through a link to what others use.
     let install = ["pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"];
     let install = install.into_iter().chain(["--python"]).map(Into::into);
@@ -83,7 +88,7 @@ fn finish(fresh: &Path, folder: &Path, recipe: &Recipe) -> io::Result<()> {
     close(fresh)?;
     let mut record = Record {
         python: recipe.base.interpreter.version.clone(),
-        distributions: recipe.pins.iter().map(|pin| format!("{}=={}", pin.name, pin.version)).collect(),
+        distributions: recipe.pins.pins().iter().map(|pin| format!("{}=={}", pin.name, pin.version)).collect(),
         ..Record::default()
     };
     record.note(&recipe.locks);

@@ -8,7 +8,6 @@ use std::{
 use haulier_model::{Error, ErrorKind, Result};
 use pep440_rs::Version;
 
-use super::lock::is_version;
 use crate::pythons::PythonRuntime;
 
 /// Of requirements of one submit, and characters of one.
@@ -63,8 +62,13 @@ pub(crate) fn normal(name: &str) -> Option<String> {
     if !name.chars().all(plain) || !at_end(name.chars().next()) || !at_end(name.chars().last()) {
         return None;
     }
-    let words = name.split(['-', '_', '.']).filter(|word| !word.is_empty());
-    Some(words.collect::<Vec<_>>().join("-").to_ascii_lowercase())
+    Some(haulier_requirements::normalized(name))
+}
+
+/// Whether a text is one version, without a wildcard and without anything that a requirements file would read otherwise.
+fn is_version(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '!' | '_' | '-');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(plain)
 }
 
 /// What is not `installed` in that version, nor `carried` by the class path.

@@ -11,10 +11,10 @@ use std::{
     time::SystemTime,
 };
 
-use haulier_model::Result;
+use haulier_model::{Result, Root};
 use haulier_store::{Store, UnitState};
 
-use super::{Environments, LOCK_FILE, Record, build, leftovers, program_in, record};
+use super::{Environments, Record, build, leftovers, program_in, record};
 use crate::core::NodeCore;
 
 /// Whether something may have become unneeded.
@@ -124,6 +124,6 @@ pub(crate) async fn tidy(node: &Arc<NodeCore>, always: bool) -> Result<()> {
 /// The digests of the locks of a unit.
 fn locks_of(store: &Store, unit: &haulier_model::Digest) -> Vec<String> {
     let roots = store.manifest(unit).and_then(|manifest| store.roots(&manifest)).unwrap_or_default();
-    let entries = roots.iter().flat_map(|root| &root.entries).filter(|entry| entry.path.as_str() == LOCK_FILE);
+    let entries = roots.iter().flat_map(|root| &root.entries).filter(|entry| entry.path.as_str() == Root::LOCK);
     entries.map(|entry| entry.digest.hex()).collect()
 }

@@ -2,18 +2,19 @@
 //! session wants one.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::Instant,
 };
 
 use haulier_model::{Digest, EnvironmentPolicy, Error, ErrorKind, Hasher, Language, Result};
 use haulier_protocol::v1;
+use haulier_requirements::{Lock, Pin};
 
 use super::{
     Environments, Recipe,
     build::cannot_write,
-    lock::{self, Lock, Pin},
+    lock::{self, OwnedLock},
     requirement::{self, Requirement},
 };
 use crate::{
@@ -60,14 +61,14 @@ pub(crate) async fn runtime(
 }
 
 /// The locks of a class path; what a client has not sent yet is taken from it.
-async fn read_locks(node: &Arc<NodeCore>, class_path: &Arc<ResolvedClassPath>) -> Result<Vec<Lock>> {
+async fn read_locks(node: &Arc<NodeCore>, class_path: &Arc<ResolvedClassPath>) -> Result<Vec<OwnedLock>> {
     let mut locks = Vec::new();
     for place in class_path.locks() {
-        let paths = vec![lock::FILE.to_owned()];
+        let paths = vec![Lock::FILE.to_owned()];
         let request = v1::EntryRequest { root: place.root, paths, ..Default::default() };
         continuous::entries(node, class_path, &request).await?;
         let bytes = node.store.read(&place.digest)?;
-        locks.push(Lock::parse(&place.owner, place.digest, &String::from_utf8_lossy(&bytes))?);
+        locks.push(OwnedLock::parse(&place.owner, place.digest, &bytes)?);
     }
     Ok(locks)
 }
@@ -75,7 +76,7 @@ async fn read_locks(node: &Arc<NodeCore>, class_path: &Arc<ResolvedClassPath>) -
 struct Wanted<'a> {
     node: &'a Arc<NodeCore>,
     base: Arc<PythonRuntime>,
-    locks: Vec<Lock>,
+    locks: Vec<OwnedLock>,
     /// Distributions that the class path itself has.
     carried: &'a HashSet<String>,
     arrived: Instant,
@@ -96,7 +97,7 @@ impl Wanted<'_> {
         })
     }
 
-    async fn get(&self, pins: BTreeSet<Pin>) -> Result<Arc<PythonRuntime>> {
+    async fn get(&self, pins: Lock) -> Result<Arc<PythonRuntime>> {
         let locks = self.locks.iter().map(|lock| lock.digest).collect();
         self.environments().get(Recipe { base: self.base.clone(), pins, locks }, self.arrived).await
     }
@@ -118,8 +119,8 @@ impl Wanted<'_> {
                 as futures_util::future::BoxFuture<'static, Result<String>>
         };
         let text = self.environments().resolutions.join(key, self.arrived, work).await?;
-        let resolved = lock::parse("the session", &text)?;
-        self.get(lock::unite(fixed.into_iter().chain(resolved))).await
+        let resolved = Lock::parse(&text)?;
+        self.get(Lock::united([&fixed, &resolved])).await
     }
 
     fn environments(&self) -> &Arc<Environments> {
@@ -127,11 +128,11 @@ impl Wanted<'_> {
     }
 }
 
-fn key(base: &PythonRuntime, wanted: &[String], fixed: &BTreeSet<Pin>) -> Digest {
+fn key(base: &PythonRuntime, wanted: &[String], fixed: &Lock) -> Digest {
     let mut hasher = Hasher::default();
     let interpreter = &base.interpreter;
     let program = interpreter.program.to_string_lossy();
-    for text in [&*program, &interpreter.version, &wanted.join("\n"), &lock::written(fixed)] {
+    for text in [&*program, &interpreter.version, &wanted.join("\n"), &fixed.to_string()] {
         hasher.update(text.as_bytes());
         hasher.update(&[0]);
     }
@@ -140,20 +141,14 @@ fn key(base: &PythonRuntime, wanted: &[String], fixed: &BTreeSet<Pin>) -> Digest
 
 impl Environments {
     /// The lock of what a session asks for, resolved once and kept; what its units have fixed stays so.
-    async fn resolve(
-        &self,
-        key: Digest,
-        base: &PythonRuntime,
-        wanted: &[String],
-        fixed: &BTreeSet<Pin>,
-    ) -> Result<String> {
+    async fn resolve(&self, key: Digest, base: &PythonRuntime, wanted: &[String], fixed: &Lock) -> Result<String> {
         let path = self.locks.join(format!("{}.txt", &key.hex()[..32]));
         if let Ok(text) = tokio::fs::read_to_string(&path).await {
             return Ok(text);
         }
         tracing::info!(requirements = wanted.len(), python = base.interpreter.version, "resolving requirements");
         let constraints = self.locks.join(format!("{}.constraints", &key.hex()[..32]));
-        let pinned: Vec<String> = fixed.iter().map(constraint).collect();
+        let pinned: Vec<String> = fixed.pins().iter().map(Pin::to_string).collect();
         let write = |path: &std::path::Path, text: String| {
             std::fs::write(path, text).map_err(|error| cannot_write(path, error))
         };
@@ -167,16 +162,10 @@ impl Environments {
         // It was for this run alone.
         let _ = std::fs::remove_file(&constraints);
         let text = text?;
-        lock::parse("the session", &text).map_err(|error| Error::internal(OPERATION, error.to_string()))?;
+        Lock::parse(&text).map_err(|error| Error::internal(OPERATION, error.to_string()))?;
         let fresh = path.with_extension("new");
         write(&fresh, text.clone())?;
         std::fs::rename(&fresh, &path).map_err(|error| cannot_write(&path, error))?;
         Ok(text)
     }
-}
-
-/// A pin as a constraint: without its hashes, which belong to what is installed.
-fn constraint(pin: &Pin) -> String {
-    let marker = if pin.marker.is_empty() { String::new() } else { format!(" ; {}", pin.marker) };
-    format!("{}=={}{marker}", pin.name, pin.version)
 }

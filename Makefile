@@ -69,6 +69,7 @@ build-wheels: build-dist
 build-fixtures: build-java
 	$(call say,Building what the tests deploy)
 	python3 tests/conformance/build_fixtures.py
+	python3 tests/interpreters/fetch.py
 
 ## Test ----------------------------------------------------------------------------------------------------------------
 

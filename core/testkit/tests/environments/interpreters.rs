@@ -1,4 +1,6 @@
-//! Nodes with several interpreters. They need a second Python: of pyenv, or another one on the PATH.
+//! Nodes with several interpreters. They need a second Python: the one that the build fetches, of pyenv, or another one on
+//! the PATH; the newest of them.
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -25,15 +27,24 @@ fn two() -> Option<Two> {
     let home = std::env::home_dir().unwrap_or_default();
     let pyenv = fs::read_dir(home.join(".pyenv/versions")).into_iter().flatten().flatten();
     let named = ["3.11", "3.12", "3.13", "3.14"].map(|version| PathBuf::from(format!("python{version}")));
-    let candidates = pyenv.map(|entry| entry.path().join("bin/python3")).chain(named);
+    let candidates = fetched().into_iter().chain(pyenv.map(|entry| entry.path().join("bin/python3"))).chain(named);
     let known = ["3.11", "3.12", "3.13", "3.14"];
     let other = candidates.filter_map(|path| Some((minor(&path)?, path)));
-    let found = other.filter(|(minor, _)| known.contains(&minor.as_str()) && *minor != own).min();
+    let found = other.filter(|(minor, _)| known.contains(&minor.as_str()) && *minor != own).max();
     let Some((other, path)) = found else {
         println!("skipped: there is no second Python of 3.11 or newer beside {own} (pyenv install 3.12)");
         return None;
     };
     Some(Two { programs: [first, path], minors: [own, other] })
+}
+
+/// What `tests/interpreters/fetch.py` has left in the target folder.
+fn fetched() -> Vec<PathBuf> {
+    let target = std::env::current_exe().ok().and_then(|test| test.ancestors().nth(3).map(Path::to_owned));
+    let folders = target.into_iter().flat_map(|target| fs::read_dir(target).into_iter().flatten().flatten());
+    let is_python =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cpython-"));
+    folders.map(|entry| entry.path()).filter(is_python).map(|folder| folder.join("bin/python3")).collect()
 }
 
 fn minor(program: &Path) -> Option<String> {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Result};
+use parking_lot::Mutex;
 
 /// A directory that nobody uses stays for so long after its class path was last built: the same code often comes back.
 const KEPT: Duration = Duration::from_secs(600);
@@ -20,13 +21,16 @@ const BYTECODE: &str = haulier_worker::BYTECODE_FOLDER;
 
 pub(crate) struct Directories {
     folder: PathBuf,
+    /// Held while one is made, and while it is found to be unused and loses its name: one that somebody has just asked
+    /// for is not used yet.
+    naming: Mutex<()>,
 }
 
 impl Directories {
     /// `folder` holds them all; it is emptied.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         crate::server::empty_folder(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), naming: Mutex::default() })
     }
 
     /// The directory of a class path of a trust group; its workers fill it: what is there under its final name is whole.
@@ -39,6 +43,7 @@ impl Directories {
             // It counts as unused from now on, at the earliest.
             fs::File::open(&directory)?.set_modified(SystemTime::now())
         };
+        let _naming = self.naming.lock();
         make().map_err(|error| write_error(&directory, error))?;
         Ok(directory)
     }
@@ -51,8 +56,8 @@ impl Directories {
                 let path = directory.path();
                 if directory.file_name() == BYTECODE {
                     shrink(&path, MOST_BYTECODE)?;
-                } else if is_old(&directory)? && !is_used(&path) {
-                    remove(&path, &is_used)?;
+                } else if let Some(aside) = self.put_aside(&directory, &is_used)? {
+                    fs::remove_dir_all(aside)?;
                 }
             }
         }
@@ -60,18 +65,22 @@ impl Directories {
     }
 }
 
-fn is_old(directory: &fs::DirEntry) -> io::Result<bool> {
-    Ok(directory.metadata()?.modified()?.elapsed().is_ok_and(|age| age > KEPT))
+impl Directories {
+    /// Takes its name from a directory that is old and not used; returns where its files are now.
+    fn put_aside(&self, directory: &fs::DirEntry, is_used: impl Fn(&Path) -> bool) -> io::Result<Option<PathBuf>> {
+        let path = directory.path();
+        let _naming = self.naming.lock();
+        if !is_old(directory)? || is_used(&path) {
+            return Ok(None);
+        }
+        let aside = path.with_extension("old");
+        fs::rename(&path, &aside)?;
+        Ok(Some(aside))
+    }
 }
 
-/// Takes the directory away under another name first: whoever comes for it meanwhile finds all of it, or makes it anew.
-fn remove(path: &Path, is_used: &impl Fn(&Path) -> bool) -> io::Result<()> {
-    let aside = path.with_extension("old");
-    fs::rename(path, &aside)?;
-    if is_used(path) && fs::rename(&aside, path).is_ok() {
-        return Ok(());
-    }
-    fs::remove_dir_all(aside)
+fn is_old(directory: &fs::DirEntry) -> io::Result<bool> {
+    Ok(directory.metadata()?.modified()?.elapsed().is_ok_and(|age| age > KEPT))
 }
 
 /// Removes the oldest files of a folder until the others are no more than `most` bytes.

@@ -44,12 +44,13 @@ impl Store {
         live: impl Fn(&Self) -> HashSet<Digest> + Send + 'static,
     ) -> Result<Collected> {
         // The second would remove what the first has moved, with what it knew of users before.
-        let _alone = self.inner.collecting.lock().await;
+        let alone = self.inner.collecting.clone().lock_owned().await;
         let period = self.inner.leases.begin_collection();
         let heads = self.heads().await?;
         let store = self.clone();
         blocking("collect garbage", move || {
-            let _period = period;
+            // Also when whoever asked has gone: the work goes on.
+            let _held = (period, alone);
             let in_use = live(&store);
             let mut named = in_use.clone();
             for generation in heads.iter().flat_map(|(_, head)| &head.versions) {

@@ -37,19 +37,17 @@ impl Store {
             if moved.1 + sparse.bytes() > MOST_MOVED {
                 break;
             }
-            if !self.copy(&sparse)? {
-                continue;
-            }
+            let Some(copy) = self.copy(&sparse)? else { continue };
             fail_point!("compact::after-copy");
-            moved.0 += usize::from(inner.index.leave(&sparse));
+            moved.0 += usize::from(inner.index.leave(&sparse, &copy));
             moved.1 += sparse.bytes();
             fail_point!("compact::after-leave");
         }
         Ok(moved.0)
     }
 
-    /// Writes the living contents of a pack into another one, and gets it onto the disk. `false`: one of them is damaged.
-    fn copy(&self, sparse: &Sparse) -> Result<bool> {
+    /// Writes the living contents of a pack into another one, and gets it onto the disk. `None`: one of them is damaged.
+    fn copy(&self, sparse: &Sparse) -> Result<Option<Arc<Pack>>> {
         let mapping = sparse.pack.mapping()?;
         let mut writer = self.begin_pack()?;
         for (digest, extent) in &sparse.living {
@@ -57,14 +55,14 @@ impl Store {
             if Digest::of(bytes) != *digest {
                 tracing::error!(%digest, pack = %sparse.pack.path.display(), "a content is damaged, and sent again when it is needed");
                 self.inner.index.forget_damaged(digest);
-                return Ok(false);
+                return Ok(None);
             }
             writer.append(bytes).map_err(|error| disk::explain("compact a pack", writer.path(), error))?;
             writer.end(*digest);
         }
-        let written: Vec<Arc<Pack>> = self.seal(writer)?.into_iter().collect();
-        self.sync(&written)?;
-        Ok(true)
+        let copy = self.seal(writer)?;
+        self.sync(copy.as_slice())?;
+        Ok(copy)
     }
 }
 

@@ -218,23 +218,26 @@ impl Index {
         sparse
     }
 
-    /// Takes what lives in a pack from other packs that have it, too. `false`: one of them does not.
-    pub(crate) fn leave(&self, sparse: &Sparse) -> bool {
+    /// Takes what lives in a pack from its copy, and from no other pack: that one is on the disk. `false`: something is
+    /// not in the copy, so the pack must stay.
+    pub(crate) fn leave(&self, sparse: &Sparse, copy: &Arc<Pack>) -> bool {
         let mut state = self.0.write();
-        let is_here = |slot: &Slot| Arc::ptr_eq(&slot.pack, &sparse.pack);
-        let mut left = Vec::new();
+        let State { slots, spares, left, .. } = &mut *state;
+        let left = left.entry(sparse.pack.path.clone()).or_default();
+        let mut all = true;
         for (digest, _) in &sparse.living {
-            let State { slots, spares, .. } = &mut *state;
-            let Some(slot) = slots.get_mut(digest).filter(|slot| is_here(slot)) else { continue };
-            let Some(spare) = spares.get_mut(digest).and_then(|spares| spares.iter_mut().find(|spare| !is_here(spare)))
-            else {
-                return false;
-            };
-            std::mem::swap(slot, spare);
-            left.push(*digest);
+            let slot = slots.get_mut(digest).filter(|slot| Arc::ptr_eq(&slot.pack, &sparse.pack));
+            let mut others = spares.get_mut(digest).into_iter().flatten();
+            match (slot, others.find(|spare| Arc::ptr_eq(&spare.pack, copy))) {
+                (Some(slot), Some(spare)) => {
+                    std::mem::swap(slot, spare);
+                    left.push(*digest);
+                }
+                (Some(_), None) => all = false,
+                (None, _) => {}
+            }
         }
-        state.left.entry(sparse.pack.path.clone()).or_default().extend(left);
-        true
+        all
     }
 
     /// What was found in a pack before it moved.

@@ -48,7 +48,7 @@ pub(crate) struct Inner {
     pub(crate) heads: HeadCache,
     pub(crate) chunking: Chunking,
     /// Held by the collection that runs.
-    pub(crate) collecting: tokio::sync::Mutex<()>,
+    pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
     durability: Durability,
 }
 
@@ -86,7 +86,7 @@ impl Store {
             catalogue,
             heads: HeadCache::default(),
             chunking: Chunking::default(),
-            collecting: tokio::sync::Mutex::default(),
+            collecting: Arc::default(),
             durability,
         };
         let store = Self { inner: Arc::new(inner) };

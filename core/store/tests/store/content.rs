@@ -193,6 +193,28 @@ async fn what_lives_in_a_dead_pack_moves() {
 }
 
 #[tokio::test]
+async fn what_moves_is_on_the_disk() {
+    let fixture = Fixture::new();
+    let store = fixture.open().await;
+    let shared = [5; 50_000];
+    // Comes at the same time as the unit, so that both have it; nobody has synced this one.
+    let mut beside = store.receive().unwrap();
+    beside.write(&pack(&[&shared])).unwrap();
+    let big = deploy(&store, "big", "1.0", &[&shared, &[6; 900_000]]).await.unwrap();
+    beside.finish(false).unwrap();
+    let small = deploy(&store, "small", "1.0", &[&shared]).await.unwrap();
+    let before = store.locate(&Digest::of(&shared)).unwrap();
+    store.undeploy(&big.id.clone().into(), false).await.unwrap();
+    store.remove(&big.id, big.generation).await.unwrap();
+    let rules = CollectionRules { younger_stay: std::time::Duration::from_secs(3600), ..Default::default() };
+    store.collect(rules, |_| HashSet::new()).await.unwrap();
+    let after = store.locate(&Digest::of(&shared)).unwrap();
+    assert_ne!(after, before);
+    assert!(std::fs::metadata(&after.pack).unwrap().permissions().readonly(), "synced packs are read-only");
+    assert_whole(&store, &small);
+}
+
+#[tokio::test]
 async fn a_pack_that_was_left_stays_for_who_reads_it() {
     let fixture = Fixture::new();
     let store = fixture.open().await;

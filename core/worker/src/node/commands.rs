@@ -64,8 +64,6 @@ pub(super) fn java(options: &SupervisorOptions, spec: &WorkerSpec) -> Result<Ins
     }
     arguments.push("io.haulier.worker.Main".to_owned());
     let mut instructions = instructions(spec, arguments, usize::from(spec.slots) + 1)?;
-    // The threads that compile take turns in what the C library keeps for each of them, and it grows with all of them.
-    instructions.environment.push(("MALLOC_ARENA_MAX".to_owned(), "2".to_owned()));
     instructions.confinement =
         Some(confinement(options, spec, [spec.temp_dir.clone()].into_iter().chain(spec.directory.clone())));
     Ok(instructions)

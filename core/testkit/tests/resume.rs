@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use haulier::{ConnectOptions, ErrorKind, Value};
-use haulier_testkit::{NodeOptions, Proxy, TestNode, fixture};
+use haulier_testkit::{NodeOptions, Proxy, TestNode, fixture, until};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -49,6 +49,9 @@ async fn a_restarted_node_does_not_know_the_session() {
     let cluster = haulier::connect(node.address()).await.expect("a connection");
     cluster.deploy("tasks", "1.0.0").source(fixture("tasks.jar")).send().await.expect("a unit");
     let never = cluster.task("tasks", "acme.tasks.Faults#never").submit::<Value>(());
+    // What the node has never seen would be submitted again.
+    let begun = async || cluster.nodes().await.is_ok_and(|nodes| nodes.iter().any(|node| node.executing > 0));
+    assert!(until(DEADLINE, begun).await, "the task begins");
     node.restart().expect("the node again");
     let ended = tokio::time::timeout(DEADLINE, never).await.expect("an end in time").expect_err("lost");
     assert_eq!(ended.kind(), ErrorKind::SessionLost, "{ended:?}");

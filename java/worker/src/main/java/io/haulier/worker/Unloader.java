@@ -45,6 +45,11 @@ final class Unloader implements Runnable {
     private static final long WHEN_BUSY_AND_MANY = TimeUnit.MINUTES.toNanos(1);
     private static final long WHEN_BUSY = TimeUnit.MINUTES.toNanos(5);
     private static final long ENQUEUED_WITHIN = 200;
+    /**
+     * The JVM frees what its compilers have used every 5 s (its ChunkPool cleaner), which is after the collection that
+     * let the last loader go.
+     */
+    private static final long FREED_WITHIN = 6_000;
 
     private final LongSupplier activity;
     private final Runnable collecting;
@@ -59,6 +64,8 @@ final class Unloader implements Runnable {
     private long idleSince = System.nanoTime();
     private long lastCollection = System.nanoTime() - BETWEEN_COLLECTIONS;
     private long collectionTook;
+    /** Whether memory that the JVM has freed since the last collection is still to be given back. */
+    private boolean owesMemory;
 
     /** {@code activity} changes with each task that begins or ends; {@code collecting} is a full collection. */
     Unloader(LongSupplier activity, Runnable collecting, Listener listener) {
@@ -91,8 +98,12 @@ final class Unloader implements Runnable {
     private void follow() throws InterruptedException {
         take(next());
         forgetCollected(0);
-        if (isTimeToCollect()) {
+        boolean idle = isIdle();
+        if (isTimeToCollect(idle)) {
             collect();
+        } else if (idle && owesMemory && isPast(TimeUnit.MILLISECONDS.toNanos(FREED_WITHIN))) {
+            collecting.run();
+            owesMemory = false;
         }
         report();
     }
@@ -101,7 +112,7 @@ final class Unloader implements Runnable {
     private synchronized List<Lease> next() throws InterruptedException {
         boolean waiting = departed.stream().anyMatch(loader -> !loader.isLeaked());
         if (incoming.isEmpty()) {
-            wait(waiting ? TICK : departed.isEmpty() ? 0 : SLOW_TICK);
+            wait(waiting ? TICK : owesMemory ? FREED_WITHIN : departed.isEmpty() ? 0 : SLOW_TICK);
         }
         long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(TICK);
         for (long left = TICK; !incoming.isEmpty() && left > 0; ) {
@@ -140,18 +151,25 @@ final class Unloader implements Runnable {
         }
     }
 
-    private boolean isTimeToCollect() {
+    private boolean isIdle() {
         long now = System.nanoTime();
         long seen = activity.getAsLong();
         if (seen != lastActivity) {
             idleSince = now;
         }
         lastActivity = seen;
+        return now - idleSince >= IDLE;
+    }
+
+    private boolean isTimeToCollect(boolean idle) {
         long waiting = departed.stream().filter(loader -> !loader.isLeaked()).count();
-        boolean idle = now - idleSince >= IDLE;
         long whenIdle = waiting > 0 ? BETWEEN_COLLECTIONS : FOR_LEAKED;
         long between = idle ? whenIdle : waiting > MANY ? WHEN_BUSY_AND_MANY : WHEN_BUSY;
-        return !departed.isEmpty() && now - lastCollection >= Math.max(between, SHARE_OF_TIME * collectionTook);
+        return !departed.isEmpty() && isPast(Math.max(between, SHARE_OF_TIME * collectionTook));
+    }
+
+    private boolean isPast(long nanoseconds) {
+        return System.nanoTime() - lastCollection >= nanoseconds;
     }
 
     private void collect() throws InterruptedException {
@@ -160,6 +178,7 @@ final class Unloader implements Runnable {
         collecting.run();
         lastCollection = System.nanoTime();
         collectionTook = lastCollection - begun;
+        owesMemory = true;
         forgetCollected(ENQUEUED_WITHIN);
         for (Departed loader : List.copyOf(departed)) {
             if (!loader.isLeaked() && loader.outlived() >= COLLECTIONS) {

@@ -1,7 +1,7 @@
 """Compiles the sources of a unit for the node, in a confined process of its own: nothing of them is executed.
 
-Run as ``python -I -S compiling.py SOURCES``: each line of that file is a digest and a path. What is written to descriptor 3
-is, for each source that compiles, its digest, the length of its bytecode, and the bytecode.
+Run as ``python -I -S compiling.py SOURCES``: each line of that file is a digest and a path. What is written to
+descriptor 3 is, for each source that compiles, its digest, the length of its bytecode, and the bytecode.
 """
 
 import importlib.util

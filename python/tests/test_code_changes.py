@@ -175,30 +175,27 @@ def test_data_beside_modules(cluster, project):
 def test_only_what_has_changed_is_compiled_again(project):
     project.write(
         pack____init__="",
-        pack__a="VALUE = 1",
-        pack__b="VALUE = 1",
+        pack__a="VALUE = 0",
+        pack__b=f"VALUE = 1  # {project.folder}",
         look="""
-            import importlib.util, os, time
-
             def run():
+                from haulier_worker.class_path import SourceLoader
+                before = len(SourceLoader.compiled)
                 import pack.a, pack.b
-                return pack.a.VALUE
-
-            def bytecode(name, wait=False):
-                import pack
-                path = importlib.util.cache_from_source(os.path.join(os.path.dirname(pack.__file__), name))
-                end = time.monotonic() + 30
-                while wait and not os.path.exists(path) and time.monotonic() < end:
-                    pass
-                return os.path.exists(path)
+                return pack.a.VALUE, [path for path, _ in SourceLoader.compiled[before:] if path != "pack/__init__.py"]
         """,
     )
     printed = project.run("""
-        import pathlib, look
+        import pathlib, time, look
         print(pool.submit(look.run).result())
-        print(pool.submit(look.bytecode, "a.py", True).result(), pool.submit(look.bytecode, "b.py", True).result())
-        pathlib.Path("pack/a.py").write_text(f"VALUE = 2  # of {os.getpid()}")
-        print(pool.submit(look.bytecode, "a.py").result(), pool.submit(look.bytecode, "b.py").result())
-        print(pool.submit(look.run).result())
+        # What was compiled is kept once the result is on its way.
+        end = time.monotonic() + 30
+        number, compiled = 0, None
+        while compiled != ["pack/a.py"] and time.monotonic() < end:
+            number += 1
+            pathlib.Path("pack/a.py").write_text(f"VALUE = {number}  # of {os.getcwd()}")
+            value, compiled = pool.submit(look.run).result()
+            assert value == number
+        print(compiled)
     """)
-    assert printed.splitlines() == ["1", "True True", "False True", "2"]
+    assert printed.splitlines() == ["(0, ['pack/a.py', 'pack/b.py'])", "['pack/a.py']"]

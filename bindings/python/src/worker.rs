@@ -15,7 +15,7 @@ use haulier_worker::{Canceller, HelloInfo, Task, TaskOutcome, TaskRunner, Worker
 use pyo3::{
     exceptions::PyRuntimeError,
     prelude::*,
-    types::{PyBytes, PyList, PyTuple},
+    types::{PyBytes, PyTuple},
 };
 
 use crate::{
@@ -125,8 +125,9 @@ impl Worker {
     }
 
     /// Runs tasks in this thread, the main one, until the node closes the link: `run(class_path, entry_point, codec,
-    /// payload, result_codecs)` gives (codec, bytes) or the fields of a failure.
-    fn serve(&self, py: Python<'_>, link_fd: RawFd, run: Py<PyAny>) -> PyResult<()> {
+    /// payload, result_codecs)` gives (codec, bytes) or the fields of a failure. `rest()` is called when there is no other
+    /// task to run, after results were written.
+    fn serve(&self, py: Python<'_>, link_fd: RawFd, run: Py<PyAny>, rest: Py<PyAny>) -> PyResult<()> {
         let process = self.0.clone();
         std::thread::Builder::new().name("haulier-control".to_owned()).spawn(move || {
             // However it ends, the node is gone; and only a process that is gone lets go of what its task holds.
@@ -134,7 +135,7 @@ impl Worker {
             // SAFETY: _exit runs no handler, so it does not matter what the main thread does.
             unsafe { libc::_exit(status) }
         })?;
-        py.detach(|| self.0.serve_slot(0, link_fd, &mut Runner { run, digest: None }))
+        py.detach(|| self.0.serve_slot(0, link_fd, &mut Runner { run, rest, digest: None }))
             .map_err(|error| errors::to_worker(py, &error))
     }
 
@@ -154,8 +155,20 @@ impl ClassPath {
         self.0.directory().map(|directory| directory.to_string_lossy().into_owned())
     }
 
-    fn paths<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.0.paths().collect::<Vec<_>>())
+    /// What is at the top: name, whether it is a folder, whether there are modules in it.
+    fn tops(&self) -> Vec<(String, bool, bool)> {
+        self.0.tops().into_iter().map(|top| (top.name, top.is_folder, top.has_modules)).collect()
+    }
+
+    /// File and, of a package, folder of a module that is made of source and filled in; `folder`: where it must be.
+    #[pyo3(signature = (name, folder=None))]
+    fn module(&self, name: &str, folder: Option<&str>) -> Option<(String, Option<String>)> {
+        self.0.module(name, folder).map(|module| (module.file, module.folder))
+    }
+
+    /// The bytecode of a module, by the path of its source in the directory.
+    fn bytecode<'py>(&self, py: Python<'py>, path: &str) -> Option<Bound<'py, PyBytes>> {
+        self.0.bytecode(path).map(|code| PyBytes::new(py, code))
     }
 
     /// Makes a top-level module exist in the directory.
@@ -208,6 +221,7 @@ impl Canceller for Signaller {
 /// Calls into Python for each task.
 struct Runner {
     run: Py<PyAny>,
+    rest: Py<PyAny>,
     /// The class path of the last task, as an object of Python: it hardly ever changes.
     digest: Option<Py<PyBytes>>,
 }
@@ -221,6 +235,15 @@ impl TaskRunner for Runner {
             outcome
         });
         outcome.unwrap_or_else(TaskOutcome::Failed)
+    }
+
+    fn rest(&mut self, _slot: u16) {
+        Python::attach(|py| {
+            if let Err(error) = self.rest.call0(py) {
+                // It is no task's failure.
+                error.write_unraisable(py, None);
+            }
+        });
     }
 }
 

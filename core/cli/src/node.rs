@@ -93,6 +93,7 @@ async fn serve(arguments: NodeArguments, parent: Option<Pid>) -> Result<()> {
 fn limits(arguments: &NodeArguments) -> Limits {
     let defaults = Limits::default();
     Limits {
+        class_paths: arguments.class_path_ttl.unwrap_or(defaults.class_paths),
         continuous_ttl: arguments.continuous_ttl.unwrap_or(defaults.continuous_ttl),
         continuous_count: arguments.continuous_count.unwrap_or(defaults.continuous_count),
         continuous_bytes: arguments.continuous_bytes.unwrap_or(defaults.continuous_bytes),

@@ -59,6 +59,7 @@ pub(crate) struct Sources {
 
 struct ResolvedRoot {
     label: String,
+    digest: Digest,
     root: Root,
     index: HashMap<String, usize>,
     /// Of which snapshot it is: its clients can be asked for what is not here.
@@ -117,7 +118,7 @@ impl ResolvedClassPath {
 /// The class paths in use on this node.
 pub(crate) struct ClassPaths {
     store: Store,
-    directories: Directories,
+    pub(crate) directories: Directories,
     limits: Limits,
     /// The node's own code, the last source of every class path.
     pub(crate) local: Option<Arc<LocalCode>>,
@@ -136,7 +137,7 @@ impl ClassPaths {
     ) -> io::Result<Self> {
         Ok(Self {
             store: store.clone(),
-            directories: Directories::open(folder)?,
+            directories: Directories::open(folder, limits.class_paths)?,
             limits: limits.clone(),
             local,
             known: Mutex::default(),
@@ -245,7 +246,8 @@ impl ClassPaths {
             if root.kind == kind {
                 let paths = root.entries.iter().enumerate().map(|(at, entry)| (entry.path.as_str().to_owned(), at));
                 let paths = paths.collect();
-                roots.push(ResolvedRoot { label: label(index), index: paths, root, snapshot: of_snapshot });
+                let digest = manifest.roots[index];
+                roots.push(ResolvedRoot { label: label(index), digest, index: paths, root, snapshot: of_snapshot });
             }
         }
         Ok(manifest)
@@ -258,11 +260,12 @@ impl ClassPaths {
 
     /// Removes directories that no class path and none of `others` needs. Blocks.
     pub(crate) fn sweep(&self, others: &[PathBuf]) -> io::Result<()> {
-        self.directories.sweep(|path| {
+        let is_used = |path: &Path| {
             let resolved = self.in_use();
             let mut used = resolved.iter().filter_map(|class_path| class_path.directory.as_deref());
             used.any(|used| used == path) || others.iter().any(|used| used == path)
-        })
+        };
+        self.directories.sweep(is_used, |root| self.store.contains(root))
     }
 
     /// The class path with this digest, if a task or session still holds it.
@@ -278,6 +281,12 @@ impl ClassPaths {
             kind: root.root.kind.name().to_owned(),
             entries: root.root.entries.iter().map(|entry| packs.locate(&self.store, entry)).collect(),
             peer: root.snapshot.is_some(),
+            prepared: match root.root.kind {
+                RootKind::Python => self.directories.prepared.find(&root.digest),
+                RootKind::Jvm => None,
+            }
+            .map(|folder| folder.display().to_string())
+            .unwrap_or_default(),
         });
         let roots = roots.collect();
         v1::ClassPathAnswer {

@@ -113,6 +113,7 @@ impl NodeCore {
         })?;
         self.units_changed();
         self.holds(record.digest);
+        self.prepare(record.digest);
         if !self.spread(&record.digest, &order.nodes, SPREAD).await {
             tracing::warn!(unit = %record.id, "not all nodes that were asked for have the unit yet; they go on fetching it");
         }

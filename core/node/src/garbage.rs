@@ -11,7 +11,8 @@ use crate::{continuous, core::NodeCore, environments};
 pub(crate) const CACHE_AGE: Duration = Duration::from_secs(3600);
 
 impl NodeCore {
-    /// Frees content that no unit, session, task or transfer names, and that is older than `younger_stay`.
+    /// Frees content that no unit, session, task or transfer names, and that is older than `younger_stay`; and removes
+    /// directories of Python class paths that were not used for long.
     pub(crate) async fn collect(self: &Arc<Self>, dry_run: bool, younger_stay: Duration) -> Result<Collected> {
         // What stays is in the catalogue, and may not have been heard of here yet.
         let staying = self.catalogue.shared().list(continuous::PREFIX).await?.records;
@@ -27,6 +28,12 @@ impl NodeCore {
         }
         if !dry_run {
             environments::tidy(self, true).await?;
+            let node = self.clone();
+            let swept =
+                tokio::task::spawn_blocking(move || node.class_paths.sweep(&node.scheduler.directories())).await;
+            if let Ok(Err(error)) = swept {
+                tracing::warn!(%error, "directories of Python class paths cannot be removed");
+            }
         }
         Ok(collected)
     }

@@ -238,8 +238,11 @@ async fn fetch_offered(node: &Weak<NodeCore>, permits: &Arc<Semaphore>) -> Resul
         tokio::spawn(async move {
             let Ok(_permit) = permits.acquire().await else { return };
             let Some(node) = node.upgrade() else { return };
-            if let Err(error) = node.fetch_unit(unit).await {
-                tracing::info!(unit = unit.short(), %error, "a unit that another node offered did not come");
+            match node.fetch_unit(unit).await {
+                Ok(()) => node.prepare(unit),
+                Err(error) => {
+                    tracing::info!(unit = unit.short(), %error, "a unit that another node offered did not come");
+                }
             }
         });
     }

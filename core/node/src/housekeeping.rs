@@ -48,13 +48,6 @@ pub(crate) async fn run(node: Weak<NodeCore>, mut released: mpsc::UnboundedRecei
             }
             _ = collection.tick() => {
                 let Some(node) = node.upgrade() else { return };
-                let sweeping = tokio::task::spawn_blocking({
-                    let node = node.clone();
-                    move || node.class_paths.sweep(&node.scheduler.directories())
-                });
-                if let Ok(Err(error)) = sweeping.await {
-                    tracing::warn!(%error, "directories of Python class paths cannot be removed");
-                }
                 if let Err(error) = node.collect(false, garbage::CACHE_AGE).await {
                     tracing::warn!(%error, "content that nothing names cannot be freed");
                 }

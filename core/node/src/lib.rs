@@ -47,6 +47,7 @@ mod peers;
 mod placements;
 mod placing;
 mod pool;
+mod preparing;
 mod pythons;
 mod relays;
 mod results;

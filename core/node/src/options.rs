@@ -37,6 +37,8 @@ pub struct Limits {
     /// A JVM worker in whose memory so many class loaders stay, although no task uses them any more, is replaced by a new
     /// one; 0: never. Default 8.
     pub leaked_loaders: usize,
+    /// How long the directory of a Python class path stays after its last use. Default 10 min.
+    pub class_paths: Duration,
     /// How long the build of a Python environment may take, downloads included. Default 10 min.
     pub build: Duration,
     /// Python environments on disk; of what is not in use the least recently used goes first. Default 32.
@@ -69,6 +71,7 @@ impl Default for Limits {
             zygote_idle: Duration::from_secs(600),
             python_workers: 32,
             leaked_loaders: 8,
+            class_paths: Duration::from_secs(600),
             build: Duration::from_secs(600),
             python_environments: 32,
             memory: None,

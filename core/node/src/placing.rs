@@ -35,6 +35,9 @@ pub(crate) async fn place(
     }
     check_peer_loading(node, submit)?;
     let sources = sources(node, session, submit).await?;
+    if language == Language::Python {
+        sources.units.iter().for_each(|unit| node.prepare(unit.record.digest));
+    }
     let share = Share::of(session, submit, &sources);
     let continuous = share.mode == DeploymentMode::Continuous && share.of_session;
     let group = share.group(session, &sources);

@@ -91,6 +91,13 @@ impl PackedRoot {
             .in_operation(|| format!("read modules in '{}'", dir.display()))
     }
 
+    /// Reads an archive that is an element of `sys.path` of a Python client: a zipapp, an egg. Each late read of it is
+    /// verified. What `deny` matches, what is compiled, and entries that cannot travel are left out. Limits and errors are
+    /// those of [`PackedRoot::read_source`].
+    pub fn read_python_archive(path: &Path, deny: &DenyList, limits: &Limits) -> Result<Self> {
+        source::read_python_archive(path, deny, limits).in_operation(|| format!("read modules in '{}'", path.display()))
+    }
+
     pub(crate) fn new(name: String, root: Root, content: Content, skipped: Vec<String>) -> Result<Self> {
         let count = u32::try_from(root.entries.len())
             .map_err(|_| refusal::limit("more entries than a root can hold", u64::from(u32::MAX)))?;

@@ -202,6 +202,9 @@ fn read_roots(
             let limits = Limits::of_import_roots();
             Ok(vec![PackedRoot::read_python_root(path, selection, &limits, on_folder)?])
         }
+        RootKind::Python if path.is_file() => {
+            Ok(vec![PackedRoot::read_python_archive(path, &selection.deny, &Limits::of_import_roots())?])
+        }
         RootKind::Jvm | RootKind::Python => Ok(Vec::new()),
     }
 }

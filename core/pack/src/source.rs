@@ -86,6 +86,16 @@ pub(crate) fn read_class_roots(path: &Path, deny: &DenyList, limits: &Limits) ->
     Ok(vec![of_search(name, RootKind::Jvm, search, BadEntry::Skip, Keep::Copy, &mut budget)?])
 }
 
+/// An archive that a Python client imports from: a zipapp, an egg.
+pub(crate) fn read_python_archive(path: &Path, deny: &DenyList, limits: &Limits) -> Result<PackedRoot> {
+    let mut budget = Budget::new(limits);
+    let opening = Opening { deny, bad: BadEntry::Skip, place: place_as_is, known: None };
+    let mut archive = Archive::open(content::open(path)?.0, &opening, &mut budget)?;
+    // Nobody takes what a client has compiled.
+    archive.retain(|entry| !entry.path.as_str().ends_with(".pyc"));
+    of_archive(name_of(path), RootKind::Python, archive, None)
+}
+
 /// A zip: its classes or Python sources, and its jars, which become roots of their own. One that has jars is like a
 /// folder: the jars may be opaque, it never is.
 fn read_zip(

@@ -4,6 +4,7 @@
 //! slot is decided by whoever calls [`Worker::submit`].
 
 mod commands;
+mod compiling;
 mod link;
 mod output;
 mod process;

@@ -35,8 +35,8 @@ use flusher::Flusher;
 use interrupter::Interrupter;
 use slot::SlotLink;
 
-pub use bytecode::BYTECODE_FOLDER;
-pub use class_path::{Found, WorkerClassPath};
+pub use bytecode::{BYTECODE_FOLDER, bytecode_in, keep_bytecode};
+pub use class_path::{Found, PREPARED_FILES, PythonModule, PythonTop, WorkerClassPath};
 pub use task::{Task, TaskOutcome};
 pub use zygote::{ChildLinks, ForkRequest, Zygote};
 
@@ -69,6 +69,9 @@ impl HelloInfo {
 pub trait TaskRunner {
     /// Runs a task to its end. A panic is the task's failure of kind `Internal`.
     fn run(&mut self, slot: u16, task: &Task) -> TaskOutcome;
+
+    /// Does what can wait until a result is on its way: called when there is no other task to run, and only after one.
+    fn rest(&mut self, _slot: u16) {}
 }
 
 /// Interrupts tasks and lets loaders go. Called on a thread of its own, one call at a time, so that a call that waits
@@ -123,7 +126,7 @@ impl WorkerProcess {
         let link = Arc::new(SlotLink::new(take_over(link_fd)?)?);
         self.slots.lock().push((slot, link.clone()));
         self.flusher.watch(&link);
-        let served = link.serve(&self.flusher, |task| runner.run(slot, task));
+        let served = link.serve(&self.flusher, slot, runner);
         self.slots.lock().retain(|(_, other)| !Arc::ptr_eq(other, &link));
         served
     }

@@ -1,8 +1,8 @@
 """Which entries of ``sys.path`` hold the user's own code.
 
-Own are the folder of the script, the working directory of an interactive interpreter, ``PYTHONPATH``, ``src`` layouts
-and editable installs. Not own are the standard library and installed distributions: workers have theirs. Nothing here
-reads a module; what inside a root counts is decided by the core.
+Own are the folder of the script, the working directory of an interactive interpreter, ``PYTHONPATH``, ``src`` layouts,
+editable installs, and archives that programs are imported from. Not own are the standard library and installed
+distributions: workers have theirs. Nothing here reads a module; what inside a root counts is decided by the core.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import site
 import sys
 import sysconfig
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def own_roots(path: Sequence[str] | None = None) -> list[str]:
     roots: list[str] = []
     for entry in [*(sys.path if path is None else path), *_editable_roots()]:
         root = os.path.abspath(entry or os.curdir)
-        if root not in roots and _is_own(root) and os.path.isdir(root):
+        if root not in roots and _is_own(root) and (os.path.isdir(root) or _is_archive(root)):
             roots.append(root)
     return roots
 
@@ -38,6 +39,13 @@ def _is_own(root: str) -> bool:
     if _INSTALLED.intersection(Path(root).parts) or root in _foreign():
         return False
     return not any(root.startswith(folder + os.sep) for folder in _standard_library())
+
+
+def _is_archive(root: str) -> bool:
+    """Say whether a file on the path is one that modules are imported from: a zipapp, an egg."""
+    if os.path.basename(root) == f"python{sys.version_info[0]}{sys.version_info[1]}.zip":
+        return False
+    return os.path.isfile(root) and zipfile.is_zipfile(root)
 
 
 @functools.cache

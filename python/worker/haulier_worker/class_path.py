@@ -4,13 +4,15 @@ The core fills whole top-level packages; CPython's own import system loads from 
 not have is answered here, without asking anybody.
 """
 
+import _imp
 import functools
 import importlib
 import importlib.machinery
+import marshal
 import os
 import sys
 
-from haulier_worker import failure
+from haulier_worker import compiling, failure
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _BROUGHT = {"haulier", "cloudpickle"}
@@ -19,30 +21,41 @@ _SUFFIXES = tuple(importlib.machinery.all_suffixes())
 
 
 class SourceLoader(importlib.machinery.SourceFileLoader):
-    """Loads modules as its base does, but lets nobody wait while their bytecode is written."""
+    """Loads modules as its base does, with bytecode that the core keeps by the digest of the source."""
+
+    class_path = None
+    start = 0
+    """How much of a path is that of the directory."""
 
     compiled = []
-    """What is to be written: paths and bytes."""
+    """What is to be kept: paths from the directory, and code."""
 
-    def path_stats(self, path):
-        """Say nothing about the file: it never changes, and its bytecode is kept by its digest."""
-        return {"mtime": 0, "size": 0}
-
-    def set_data(self, path, data, *, _mode=0o666):
-        """Put bytecode aside."""
-        self.compiled.append((self.path, bytes(data)))
+    def get_code(self, fullname):
+        """Return the code of the module; the source is compiled if nobody has done so before."""
+        path = self.path[self.start :]
+        kept = self.class_path.bytecode(path)
+        if kept is not None:
+            code = marshal.loads(kept)
+            _imp._fix_co_filename(code, self.path)
+            return code
+        code = self.source_to_code(self.get_data(self.path), self.path)
+        self.compiled.append((path, code))
+        return code
 
 
 class ClassPathFinder:
-    """Makes what is imported exist in the directory, and leaves the loading to the path finder behind it."""
+    """Makes what is imported exist in the directory; finds modules of source, and leaves others to the path finder.
+
+    What it finds is what the path finder behind it would find, but nothing is looked up on the disk.
+    """
 
     def __init__(self, class_path):
         self._class_path = class_path
         self._directory = class_path.directory()
-        paths = class_path.paths()
-        self._tops = {_module_name(path) for path in paths}
+        tops = class_path.tops()
+        self._tops = {_module_name(top, is_folder) for top, is_folder, _ in tops}
         self._tops.discard("")
-        self._data = _data(paths)
+        self._data = _data(tops)
         self._metadata = {top for top in self._tops if top.endswith(_METADATA)}
         self._filled = set()
 
@@ -52,9 +65,21 @@ class ClassPathFinder:
         return self._tops
 
     def find_spec(self, name, path=None, target=None):
-        """Fill the directory with the top-level module of that name, and find nothing."""
-        if path is None and name in self._tops and name not in self._filled:
-            self._fill(name)
+        """Fill the directory with a top-level module, and find a module in it."""
+        if path is None:
+            if name not in self._tops:
+                return None
+            if name not in self._filled:
+                self._fill(name)
+            folder = sys.path[0] if sys.path else None
+        elif type(path) is list and path:
+            folder = path[0]
+        else:
+            return None
+        if type(folder) is not str:
+            return None
+        found = self._class_path.module(name, folder)
+        return None if found is None else _specification(name, *found)
 
     def find_distributions(self, context=None):
         """Fill the directory with the metadata of distributions, and find nothing."""
@@ -66,11 +91,10 @@ class ClassPathFinder:
         """Keep everything: the class path never changes."""
 
     def keep_bytecode(self):
-        """Hand on what was compiled, for this process's children and for other processes."""
+        """Hand on what was compiled, for other processes."""
         compiled = SourceLoader.compiled[:]
         del SourceLoader.compiled[: len(compiled)]
-        start = len(self._directory) + 1
-        self._class_path.keep_bytecode([(path[start:], code) for path, code in compiled])
+        self._class_path.keep_bytecode([(path, marshal.dumps(code)) for path, code in compiled])
 
     def _fill(self, name):
         self._class_path.fill(name)
@@ -102,7 +126,8 @@ def install(class_path):
     finder = ClassPathFinder(class_path)
     directory = class_path.directory()
     if directory is not None:
-        class_path.loaded_by(sys.implementation.cache_tag)
+        class_path.loaded_by(compiling.tag())
+        SourceLoader.class_path, SourceLoader.start = class_path, len(directory) + 1
         _place(class_path, directory)
         position = sys.meta_path.index(importlib.machinery.PathFinder)
         sys.meta_path.insert(position, finder)
@@ -130,25 +155,25 @@ def _find_in(directory, path):
     )
 
 
-def _data(paths):
+def _specification(name, file, folder):
+    spec = importlib.machinery.ModuleSpec(name, SourceLoader(name, file), origin=file, is_package=folder is not None)
+    spec.has_location = True
+    if folder is not None:
+        spec.submodule_search_locations.append(folder)
+    above, _, source = file.rpartition("/")
+    spec.cached = f"{above}/__pycache__/{source[:-3]}.{sys.implementation.cache_tag}.pyc"
+    return spec
+
+
+def _data(tops):
     """Return what lies at the top and is neither module, package nor metadata."""
-    files, folders, packages = set(), set(), set()
-    for path in paths:
-        top, separator, _ = path.partition("/")
-        if not separator:
-            files.add(top)
-        elif path.endswith(_SUFFIXES):
-            packages.add(top)
-        else:
-            folders.add(top)
-    data = {name for name in folders - packages if not name.endswith((*_METADATA, ".libs"))}
-    return data | {name for name in files if not _module_name(name)}
+    folders = {top for top, is_folder, has_modules in tops if is_folder and not has_modules}
+    data = {name for name in folders if not name.endswith((*_METADATA, ".libs"))}
+    return data | {top for top, is_folder, _ in tops if not is_folder and not _module_name(top, False)}
 
 
 def _forget_preloaded(names):
     """Let the class path's own modules win over those that the worker imported before it was known."""
-    import _imp
-
     own = {"haulier_worker", "cloudpickle", "__main__"}
     for loaded in list(sys.modules):
         top = loaded.partition(".")[0]
@@ -156,10 +181,9 @@ def _forget_preloaded(names):
             del sys.modules[loaded]
 
 
-def _module_name(path):
-    """Return what a path of the class path is imported as: "acme" for "acme/price.py", "acme.py" and "acme.abi3.so"."""
-    top, separator, _ = path.partition("/")
-    if separator:
+def _module_name(top, is_folder):
+    """Return what a file or folder at the top is imported as: "acme" for the folder, "acme.py" and "acme.abi3.so"."""
+    if is_folder:
         return top
     for suffix in _SUFFIXES:
         if top.endswith(suffix):

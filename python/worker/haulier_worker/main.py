@@ -64,7 +64,8 @@ def _serve(request):
         process = _native.Worker.connect(links.control_fd, _hello())
         cancel.listen()
         _leave_links_behind(links)
-        process.serve(links.link_fd, runner.Runner(process).run)
+        own = runner.Runner(process)
+        process.serve(links.link_fd, own.run, own.rest)
         status = 0
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)

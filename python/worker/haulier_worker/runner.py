@@ -58,8 +58,11 @@ class Runner:
         finally:
             if os.getpid() != self._pid:
                 os._exit(0)  # the task has forked, and this is its child
-            if class_path.SourceLoader.compiled:
-                self._finder.keep_bytecode()
+
+    def rest(self):
+        """Do what can wait until the result of a task is on its way."""
+        if class_path.SourceLoader.compiled:
+            self._finder.keep_bytecode()
 
     def _enter(self, digest):
         if self._digest is not None:

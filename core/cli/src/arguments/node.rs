@@ -94,6 +94,10 @@ pub(crate) struct NodeArguments {
     /// Take no code from clients: tasks run from units alone.
     #[arg(long)]
     pub(crate) no_peer_loading: bool,
+    /// Keep the directory of Python code that nobody uses for so long [default: 600].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) class_path_ttl: Option<Duration>,
+
     /// Let code of the continuous mode go when it was not used for so long [default: 604800, 7 days].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) continuous_ttl: Option<Duration>,

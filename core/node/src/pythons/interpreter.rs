@@ -17,6 +17,7 @@ use crate::runtimes::on_path;
 /// Prints one thing a line. Modules that start with the interpreter only: a first task waits for this.
 const QUESTIONS: &str = "\
 import _imp, os, sys
+from _frozen_importlib_external import MAGIC_NUMBER
 def libc():
     try:
         return os.confstr('CS_GNU_LIBC_VERSION') or ''
@@ -25,7 +26,8 @@ def libc():
 version = sys.version_info
 suffixes = _imp.extension_suffixes()
 print(sys.executable, sys.implementation.name, '%d.%d.%d' % version[:3], sys.abiflags, os.uname().machine, libc() or \
-('musl 1.2' if 'musl' in suffixes[0] else ''), ' '.join(suffixes), sep='\\n')
+('musl 1.2' if 'musl' in suffixes[0] else ''), ' '.join(suffixes), \
+'%s-%s-%d' % (sys.implementation.cache_tag, MAGIC_NUMBER.hex(), sys.flags.optimize), sep='\\n')
 ";
 
 /// A Python interpreter of this node.
@@ -42,6 +44,9 @@ pub(crate) struct Interpreter {
     /// Whether it has no global lock, and with that binaries of its own.
     pub(crate) is_free_threaded: bool,
     pub(crate) platform: Platform,
+    /// What tells its bytecode from that of others: "cpython-311-a70d0d0a-0", the tag of its files, the magic number, and
+    /// how much it optimizes.
+    pub(crate) bytecode: String,
 }
 
 impl Interpreter {
@@ -99,7 +104,7 @@ fn read(said: &str) -> Option<Interpreter> {
     let mut lines = said.lines().map(str::trim);
     let mut next = || lines.next();
     let (program, implementation, version) = (PathBuf::from(next()?), next()?.to_owned(), next()?.to_owned());
-    let (flags, machine, libc, suffixes) = (next()?, next()?, next()?, next()?);
+    let (flags, machine, libc, suffixes, bytecode) = (next()?, next()?, next()?, next()?, next()?);
     program.is_absolute().then(|| Interpreter {
         program,
         implementation,
@@ -107,6 +112,7 @@ fn read(said: &str) -> Option<Interpreter> {
         suffixes: suffixes.split_whitespace().map(str::to_owned).collect(),
         is_free_threaded: flags.contains('t'),
         platform: Platform { machine: machine.to_owned(), libc: Libc::parse(libc) },
+        bytecode: bytecode.to_owned(),
     })
 }
 
@@ -114,7 +120,7 @@ fn read(said: &str) -> Option<Interpreter> {
 pub(super) fn example(version: &str) -> Interpreter {
     let short = minor(version).replace('.', "");
     let said = format!(
-        "/opt/{version}/bin/python3\ncpython\n{version}\n\nx86_64\nglibc 2.36\n.cpython-{short}-x86_64-linux-gnu.so .abi3.so .so\n"
+        "/opt/{version}/bin/python3\ncpython\n{version}\n\nx86_64\nglibc 2.36\n.cpython-{short}-x86_64-linux-gnu.so .abi3.so .so\ncpython-{short}-00000000-0\n"
     );
     read(&said).expect("an interpreter")
 }

@@ -5863,6 +5863,9 @@ pub struct RootIndex {
     /// The root is the session's: peer loaded.
     #[prost(bool, tag = "4")]
     pub peer: bool,
+    /// Python: the folder with the files of a unit's root, and with bytecode that the node has made of them; empty: none.
+    #[prost(string, tag = "5")]
+    pub prepared: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ClassPathAnswer {

@@ -119,6 +119,14 @@ impl Supervisor {
         self.parts.zygotes.forget(program);
     }
 
+    pub(super) fn options(&self) -> &SupervisorOptions {
+        &self.parts.options
+    }
+
+    pub(super) fn spawner(&self) -> &Spawner {
+        &self.parts.spawner
+    }
+
     async fn launch(&self, id: WorkerId, spec: &WorkerSpec) -> Result<Started> {
         match spec.language {
             Language::Python => self.parts.zygotes.fork(&self.parts.spawner, &self.parts.options, id, spec).await,

@@ -1,113 +1,191 @@
-//! Bytecode by the digest of its source, beside the directories of a trust group: what one of its processes has compiled,
-//! the others take, also when the module comes again in other code.
+//! Bytecode by the digest of its source, many pieces in one file: nothing is created for each module, and a process maps
+//! what others have compiled in one go.
 //!
-//! It never leaves the trust group: who may write it may write the modules themselves. Knows files, and nothing of what is
-//! in them.
+//! There are two such files for an interpreter: that of a trust group, beside its directories, to which its processes add
+//! what they have compiled, and which never leaves the group; and that of a unit's root, which only the node writes. Knows
+//! files, and nothing of what is in the bytecode.
 
 use std::{
-    fs, io,
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use haulier_model::Digest;
+use memmap2::Mmap;
 
-/// The folder for it, beside the directories.
+/// The folder for that of a trust group, beside its directories.
 pub const BYTECODE_FOLDER: &str = "bytecode";
 
-/// Magic number, flags, and the hash of the source, or its time and size.
-const HEADER: usize = 16;
-/// The bytecode belongs to the source for good: it is not compared.
-const UNCHECKED: u32 = 1;
+/// The digest of the source, and the length of what follows.
+const HEADER: usize = Digest::SIZE + 4;
+/// A file does not grow beyond: it begins anew.
+const MOST: u64 = 128 << 20;
 
-/// The folder of bytecode for one interpreter.
-#[derive(Clone, Debug)]
+/// The bytecode in one file, as it was when it was opened.
+#[derive(Default)]
 pub(super) struct Bytecode {
-    folder: PathBuf,
-    /// What the interpreter calls itself in names of files: "cpython-311".
-    tag: String,
+    file: Option<Mmap>,
+    /// Where that of a source is.
+    places: HashMap<Digest, (usize, usize)>,
 }
 
 impl Bytecode {
-    /// `None`: the node has made no folder for it.
-    pub(super) fn beside(directory: &Path, tag: &str) -> Option<Self> {
-        let folder = directory.parent()?.join(BYTECODE_FOLDER);
-        let is_name = !tag.is_empty() && tag.chars().all(|part| part.is_ascii_alphanumeric() || "-_.".contains(part));
-        (is_name && folder.is_dir()).then(|| Self { folder, tag: tag.to_owned() })
+    /// Reads the file of an interpreter in a folder; empty if there is none.
+    pub(super) fn open(folder: &Path, tag: &str) -> Self {
+        let Some(path) = path(folder, tag) else { return Self::default() };
+        // SAFETY: what is in the file is only added to; what is cut off was never whole, and is not looked at here.
+        let mapped = File::open(path).and_then(|file| unsafe { Mmap::map(&file) });
+        let Ok(file) = mapped else { return Self::default() };
+        let (places, _) = places(&file);
+        Self { file: Some(file), places }
     }
 
-    /// Puts the bytecode of a source where an interpreter looks for it, if there is any.
-    pub(super) fn place(&self, digest: &Digest, source: &Path) {
-        let Some(target) = self.target(source) else { return };
-        let kept = self.kept(digest);
-        // Without it the module is compiled again, and nobody knows beforehand whether it is there.
-        let _ = fs::hard_link(&kept, &target).or_else(|error| match (error.kind(), target.parent()) {
-            (io::ErrorKind::NotFound, Some(folder)) if kept.exists() => {
-                fs::create_dir_all(folder)?;
-                fs::hard_link(&kept, &target)
-            }
-            _ => Err(error),
-        });
+    /// That of a source.
+    pub(super) fn get(&self, source: &Digest) -> Option<&[u8]> {
+        let (from, to) = *self.places.get(source)?;
+        self.file.as_deref()?.get(from..to)
     }
+}
 
-    /// Keeps what an interpreter has compiled from a source: for this directory, and for all others of the group.
-    pub(super) fn keep(&self, digest: &Digest, source: &Path, compiled: &[u8]) -> io::Result<()> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let Some(code) = compiled.get(HEADER..) else { return Err(io::Error::other("this is no bytecode")) };
-        let draft = self.folder.join(format!(".{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-        let header = [&compiled[..4], &UNCHECKED.to_le_bytes(), &digest.as_bytes()[..8]].concat();
-        let kept = self.kept(digest);
-        let written = fs::write(&draft, [&header, code].concat()).and_then(|()| fs::rename(&draft, &kept));
-        if let Err(error) = written {
-            // Nothing needs what is left of it.
-            let _ = fs::remove_file(&draft);
-            return Err(error);
+/// Adds bytecode of an interpreter, as it calls itself, to what a folder has.
+///
+/// # Errors
+/// When the file cannot be written. Nothing that was in it is lost then.
+pub fn keep_bytecode<'a>(
+    folder: &Path,
+    tag: &str,
+    compiled: impl IntoIterator<Item = (Digest, &'a [u8])>,
+) -> io::Result<()> {
+    let Some(path) = path(folder, tag) else { return Err(io::Error::other("this is no name of an interpreter")) };
+    let mut file = lock(&path)?;
+    // SAFETY: others add to it under the lock only, and this mapping is gone before.
+    let known = if file.metadata()?.len() == 0 { None } else { Some(unsafe { Mmap::map(&file) }?) };
+    let (places, end) = known.as_deref().map(places).unwrap_or_default();
+    let mut records = Vec::new();
+    for (source, code) in compiled.into_iter().filter(|(source, _)| !places.contains_key(source)) {
+        records.extend_from_slice(source.as_bytes());
+        records.extend_from_slice(&u32::try_from(code.len()).map_err(io::Error::other)?.to_le_bytes());
+        records.extend_from_slice(code);
+    }
+    drop(known);
+    if end as u64 + records.len() as u64 > MOST {
+        // Processes that have it mapped keep it.
+        return fs::remove_file(&path);
+    }
+    // What a process that was killed has left of its own.
+    file.set_len(end as u64)?;
+    file.seek(SeekFrom::Start(end as u64))?;
+    file.write_all(&records)
+}
+
+/// What is whole in such a file: sources and their bytecode.
+pub fn bytecode_in(file: &[u8]) -> impl Iterator<Item = (Digest, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let (source, from, to) = record(file, at)?;
+        at = to;
+        Some((source, &file[from..to]))
+    })
+}
+
+/// Opens a file that nobody else writes to meanwhile.
+fn lock(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        file.lock()?;
+        // It may have been removed before it was locked.
+        if fs::metadata(path).is_ok_and(|there| file.metadata().is_ok_and(|own| own.ino() == there.ino())) {
+            return Ok(file);
         }
-        // What another program has made for itself is compared with the time of the source: this is not.
-        if let Some(target) = self.target(source) {
-            let _ = fs::remove_file(target);
-        }
-        self.place(digest, source);
-        Ok(())
     }
+}
 
-    fn kept(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(format!("{}.{}.pyc", digest.hex(), self.tag))
+/// What is whole in a file, and where that ends.
+fn places(file: &[u8]) -> (HashMap<Digest, (usize, usize)>, usize) {
+    let mut places = HashMap::new();
+    let mut at = 0;
+    while let Some(next) = record(file, at) {
+        let (source, from, to) = next;
+        places.insert(source, (from, to));
+        at = to;
     }
+    (places, at)
+}
 
-    /// `acme/__pycache__/price.cpython-311.pyc` of `acme/price.py`.
-    fn target(&self, source: &Path) -> Option<PathBuf> {
-        let stem = source.file_name()?.to_str()?.strip_suffix(".py")?;
-        Some(source.parent()?.join("__pycache__").join(format!("{stem}.{}.pyc", self.tag)))
-    }
+fn record(file: &[u8], at: usize) -> Option<(Digest, usize, usize)> {
+    let mut header = file.get(at..at.checked_add(HEADER)?)?;
+    let (mut source, mut length) = ([0; Digest::SIZE], [0; 4]);
+    header.read_exact(&mut source).and_then(|()| header.read_exact(&mut length)).ok()?;
+    let from = at + HEADER;
+    let to = from.checked_add(u32::from_le_bytes(length) as usize)?;
+    (to <= file.len()).then(|| (Digest::from_bytes(source), from, to))
+}
+
+/// `None`: this is no name for a file.
+fn path(folder: &Path, tag: &str) -> Option<PathBuf> {
+    let is_name = tag.chars().next()?.is_ascii_alphanumeric()
+        && tag.chars().all(|part| part.is_ascii_alphanumeric() || "-_.".contains(part));
+    is_name.then(|| folder.join(format!("{tag}.compiled")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TAG: &str = "cpython-311";
+
     #[test]
-    fn what_is_kept_is_placed_elsewhere() {
-        let group = tempfile::tempdir().unwrap();
-        let directories = ["one", "two"].map(|name| group.path().join(name));
-        for directory in &directories {
-            fs::create_dir_all(directory.join("acme")).unwrap();
+    fn what_is_kept_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+        assert_eq!(Bytecode::open(folder.path(), TAG).get(&one), None);
+        assert!(keep_bytecode(folder.path(), "../x", []).is_err());
+        keep_bytecode(folder.path(), TAG, [(one, b"first".as_slice())]).unwrap();
+        let before = Bytecode::open(folder.path(), TAG);
+        keep_bytecode(folder.path(), TAG, [(one, b"again".as_slice()), (two, b"second")]).unwrap();
+        let after = Bytecode::open(folder.path(), TAG);
+        assert_eq!((before.get(&one), before.get(&two)), (Some(b"first".as_slice()), None));
+        assert_eq!((after.get(&one), after.get(&two)), (Some(b"first".as_slice()), Some(b"second".as_slice())));
+        assert_eq!(Bytecode::open(folder.path(), "cpython-312").get(&one), None);
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+        keep_bytecode(folder.path(), TAG, [(one, b"first".as_slice())]).unwrap();
+        let path = path(folder.path(), TAG).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for length in 1..40 {
+            let torn = [&whole, &whole[..length]].concat();
+            fs::write(&path, &torn).unwrap();
+            assert_eq!(Bytecode::open(folder.path(), TAG).get(&one), Some(b"first".as_slice()));
+            keep_bytecode(folder.path(), TAG, [(two, b"second".as_slice())]).unwrap();
+            assert_eq!(Bytecode::open(folder.path(), TAG).get(&two), Some(b"second".as_slice()));
         }
-        assert!(Bytecode::beside(&directories[0], "cpython-311").is_none());
-        fs::create_dir(group.path().join(BYTECODE_FOLDER)).unwrap();
-        assert!(Bytecode::beside(&directories[0], "../x").is_none());
-        let bytecode = Bytecode::beside(&directories[0], "cpython-311").unwrap();
-        let digest = Digest::of(b"source");
-        let compiled = [b"MAGI".as_slice(), &[0; 4], &[7; 8], b"code"].concat();
-        bytecode.place(&digest, &directories[1].join("acme/price.py"));
-        assert!(!directories[1].join("acme/__pycache__").exists());
-        bytecode.keep(&digest, &directories[0].join("acme/price.py"), &compiled).unwrap();
-        bytecode.place(&digest, &directories[1].join("acme/price.py"));
-        let expected = [b"MAGI".as_slice(), &[1, 0, 0, 0], &digest.as_bytes()[..8], b"code"].concat();
-        for directory in directories {
-            assert_eq!(fs::read(directory.join("acme/__pycache__/price.cpython-311.pyc")).unwrap(), expected);
+    }
+
+    #[test]
+    fn many_add_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4_u32 {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    for number in 0..50_u32 {
+                        let text = format!("{thread}/{number}");
+                        keep_bytecode(folder, TAG, [(Digest::of(text.as_bytes()), text.as_bytes())]).unwrap();
+                    }
+                });
+            }
+        });
+        let all = Bytecode::open(folder.path(), TAG);
+        for (thread, number) in (0..4).flat_map(|thread| (0..50).map(move |number| (thread, number))) {
+            let text = format!("{thread}/{number}");
+            assert_eq!(all.get(&Digest::of(text.as_bytes())), Some(text.as_bytes()));
         }
-        assert!(bytecode.keep(&digest, Path::new("x.py"), b"short").is_err());
-        assert_eq!(fs::read_dir(group.path().join(BYTECODE_FOLDER)).unwrap().count(), 1);
     }
 }

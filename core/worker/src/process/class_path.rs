@@ -1,8 +1,10 @@
 //! A class path inside a worker: names to mapped bytes.
 
+mod python;
+
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -10,9 +12,10 @@ use haulier_loader::{Delegation, Explanation, Index, IndexOptions, IndexRoot, Pl
 use haulier_model::{Digest, Error, ErrorKind, Language, Result, RootKind, signature_files};
 use haulier_protocol::v1::{self, worker_command::Message as Command, worker_message::Message};
 
+use self::python::PythonParts;
+pub use self::python::{PREPARED_FILES, PythonModule, PythonTop};
 use super::{
     control::ControlLink,
-    fill::Directory,
     flight::Flights,
     packs::{Packs, Span, span},
 };
@@ -42,7 +45,8 @@ pub struct WorkerClassPath {
     packs: Packs,
     /// By root: whether its manifest says `Multi-Release: true`.
     multi_release: Vec<OnceLock<bool>>,
-    directory: Option<Directory>,
+    /// What only Python class paths have.
+    python: Option<PythonParts>,
     control: Arc<ControlLink>,
     flights: Flights<Place, ()>,
 }
@@ -57,6 +61,7 @@ impl WorkerClassPath {
         let policy = answer.policy().into();
         let packs = Packs::default();
         let mapped = packs.map(&answer.packs)?;
+        let prepared = answer.roots.iter().map(|root| root.prepared.clone()).collect();
         let (mut roots, mut spans) = (Vec::new(), Vec::new());
         for root in answer.roots {
             let mut known = Vec::with_capacity(root.entries.len());
@@ -69,28 +74,14 @@ impl WorkerClassPath {
         let options = IndexOptions { language: runtime.language, policy, parent_prefixes: answer.parent_prefixes };
         let multi_release = roots.iter().map(|_| OnceLock::new()).collect();
         let index = Index::new(options, roots);
-        let directory = (!answer.directory.is_empty()).then(|| Directory::new(PathBuf::from(answer.directory)));
-        Ok(Self {
-            digest,
-            runtime,
-            index,
-            spans,
-            packs,
-            multi_release,
-            directory,
-            control,
-            flights: Flights::default(),
-        })
+        let has_directory = !answer.directory.is_empty();
+        let python = has_directory.then(|| PythonParts::new(PathBuf::from(answer.directory), prepared));
+        Ok(Self { digest, runtime, index, spans, packs, multi_release, python, control, flights: Flights::default() })
     }
 
     /// Its digest.
     pub fn digest(&self) -> Digest {
         self.digest
-    }
-
-    /// Python: the directory that holds the class path.
-    pub fn directory(&self) -> Option<&Path> {
-        self.directory.as_ref().map(Directory::path)
     }
 
     /// Who is asked for a class ("com.acme.Price"), a resource ("com/acme/price.txt") or a module ("acme.price").
@@ -153,63 +144,6 @@ impl WorkerClassPath {
     /// Every path, in the order of the roots; one that several roots have comes once.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.index.paths()
-    }
-
-    /// Python: makes a top-level module, package or file exist in [`Self::directory`], with its metadata. `false`: the
-    /// class path has no such name.
-    ///
-    /// # Errors
-    /// When the bytes cannot be had for now, or cannot be written. Only `false` means absent.
-    pub fn fill(&self, top_level: &str) -> Result<bool> {
-        let Some(directory) = &self.directory else {
-            return Err(Error::internal("fill a class path", "the class path has no directory"));
-        };
-        let items = self.index.top_level(top_level);
-        let lacking: Vec<_> = items.iter().filter(|item| !directory.has(&item.name)).collect();
-        let places: Vec<Place> = lacking.iter().flat_map(|item| item.places.iter().copied()).collect();
-        self.fetch_all(&places)?;
-        // The package itself comes first in the list and is written last: it appears together with its companions.
-        for item in lacking.iter().rev() {
-            let files = item.places.iter().map(|place| (self.index.entry(*place), self.known(*place)));
-            directory.add(&item.name, files)?;
-        }
-        Ok(!items.is_empty())
-    }
-
-    /// Python: says which interpreter loads from [`Self::directory`], as it calls itself in names of bytecode:
-    /// "cpython-311". What other processes of the trust group have compiled is there from now on.
-    pub fn loaded_by(&self, tag: &str) {
-        if let Some(directory) = &self.directory {
-            directory.loaded_by(tag);
-        }
-    }
-
-    /// Python: keeps bytecode that the interpreter has made of modules, by their paths from [`Self::directory`], on a
-    /// thread of its own. What cannot be kept is compiled again.
-    pub fn keep_bytecode(&self, compiled: Vec<(String, Vec<u8>)>) {
-        let Some(directory) = &self.directory else { return };
-        let Some(bytecode) = directory.bytecode().cloned() else { return };
-        let of = |path: &str| Some(self.index.entry(self.index.first(path)?).digest);
-        let known: Vec<_> = compiled
-            .into_iter()
-            .filter_map(|(path, code)| Some((of(&path)?, directory.path().join(path), code)))
-            .collect();
-        let keep = move || {
-            for (digest, source, code) in known {
-                if let Err(error) = bytecode.keep(&digest, &source, &code) {
-                    tracing::debug!(%error, source = %source.display(), "bytecode is not kept");
-                }
-            }
-        };
-        // It may take no thread from the task.
-        let _ = std::thread::Builder::new().name("haulier-bytecode".to_owned()).spawn(keep);
-    }
-
-    /// What a file of [`Self::directory`] is called in messages, by its path from there: "session ab12/src/acme/core.py",
-    /// "pricing:1.2.0/pricing.whl/acme/core.py".
-    pub fn shown(&self, path: &str) -> Option<String> {
-        let place = self.index.first(path)?;
-        Some(format!("{}/{path}", self.index.label(place.root)))
     }
 
     /// The labels of the roots in order, for messages and code sources.

@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    Task, TaskOutcome,
+    Task, TaskOutcome, TaskRunner,
     flusher::Flusher,
     inbox::{Cancelled, Inbox, InboxError},
     linger::Linger,
@@ -40,19 +40,24 @@ impl SlotLink {
     }
 
     /// Runs tasks until the node closes the link.
-    pub(super) fn serve(&self, flusher: &Flusher, mut run: impl FnMut(&Task) -> TaskOutcome) -> Result<()> {
+    pub(super) fn serve(&self, flusher: &Flusher, slot: u16, runner: &mut dyn TaskRunner) -> Result<()> {
         let mut linger = Linger::default();
         loop {
             self.wait(&mut linger)?;
             self.inbox.lock().read(&self.socket).map_err(broken)?;
+            let mut has_run = false;
             while let Some(frame) = self.begin(flusher)? {
                 let mut task = Task::new(frame);
                 let outcome = match task.open() {
-                    Ok(()) => guarded(|| run(&task)),
+                    Ok(()) => guarded(|| runner.run(slot, &task)),
                     Err(error) => TaskOutcome::Failed(error),
                 };
                 let result = result_frame(&task.frame, outcome);
                 self.outbox.lock().push(&result)?;
+                has_run = true;
+            }
+            if has_run {
+                runner.rest(slot);
             }
             if self.inbox.lock().is_over() {
                 return Ok(());

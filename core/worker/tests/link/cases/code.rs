@@ -18,7 +18,7 @@ fn entry(path: &str, bytes: &[u8], at: Option<u64>) -> v1::EntryLocation {
 }
 
 fn root(label: &str, kind: &str, entries: Vec<v1::EntryLocation>) -> v1::RootIndex {
-    v1::RootIndex { label: label.into(), kind: kind.into(), entries, peer: false }
+    v1::RootIndex { label: label.into(), kind: kind.into(), entries, peer: false, prepared: String::new() }
 }
 
 fn java_answer(site: &Site) -> v1::ClassPathAnswer {

@@ -69,6 +69,10 @@ impl HelloInfo {
 pub trait TaskRunner {
     /// Runs a task to its end. A panic is the task's failure of kind `Internal`.
     fn run(&mut self, slot: u16, task: &Task) -> TaskOutcome;
+
+    /// Nothing waits in the slot, and all results are written: time for what no task should wait for. After an isolated
+    /// task it comes before the result, with which the process may end.
+    fn rest(&mut self) {}
 }
 
 /// Interrupts tasks and lets loaders go. Called on a thread of its own, one call at a time, so that a call that waits
@@ -123,7 +127,7 @@ impl WorkerProcess {
         let link = Arc::new(SlotLink::new(take_over(link_fd)?)?);
         self.slots.lock().push((slot, link.clone()));
         self.flusher.watch(&link);
-        let served = link.serve(&self.flusher, |task| runner.run(slot, task));
+        let served = link.serve(&self.flusher, slot, runner);
         self.slots.lock().retain(|(_, other)| !Arc::ptr_eq(other, &link));
         served
     }
@@ -143,6 +147,14 @@ impl WorkerProcess {
     /// `Unavailable` when the node is gone.
     pub fn report_loaders(&self, report: v1::LoaderReport) -> Result<()> {
         self.control.send(0, Message::LoaderReport(report))
+    }
+
+    /// Python: tells the node which modules of distributions tasks have imported, so that later processes have them.
+    ///
+    /// # Errors
+    /// `Unavailable` when the node is gone.
+    pub fn report_imports(&self, modules: Vec<String>) -> Result<()> {
+        self.control.send(0, Message::Imported(v1::Imported { modules }))
     }
 
     fn obey(&self, request_id: u64, command: Command, interrupter: &Interrupter) -> Result<()> {

@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    Task, TaskOutcome,
+    Task, TaskOutcome, TaskRunner,
     flusher::Flusher,
     inbox::{Cancelled, Inbox, InboxError},
     linger::Linger,
@@ -40,7 +40,7 @@ impl SlotLink {
     }
 
     /// Runs tasks until the node closes the link.
-    pub(super) fn serve(&self, flusher: &Flusher, mut run: impl FnMut(&Task) -> TaskOutcome) -> Result<()> {
+    pub(super) fn serve(&self, flusher: &Flusher, slot: u16, runner: &mut dyn TaskRunner) -> Result<()> {
         let mut linger = Linger::default();
         loop {
             self.wait(&mut linger)?;
@@ -48,15 +48,19 @@ impl SlotLink {
             while let Some(frame) = self.begin(flusher)? {
                 let mut task = Task::new(frame);
                 let outcome = match task.open() {
-                    Ok(()) => guarded(|| run(&task)),
+                    Ok(()) => guarded(|| runner.run(slot, &task)),
                     Err(error) => TaskOutcome::Failed(error),
                 };
+                if task.frame.isolated {
+                    runner.rest();
+                }
                 let result = result_frame(&task.frame, outcome);
                 self.outbox.lock().push(&result)?;
             }
             if self.inbox.lock().is_over() {
                 return Ok(());
             }
+            runner.rest();
         }
     }
 

@@ -1,4 +1,4 @@
-"""What the tasks of this process have imported from distributions, so that later processes have it from the beginning."""
+"""What the tasks of this process have imported from distributions: later processes have it from the beginning."""
 
 import os
 import sys

@@ -10,8 +10,9 @@ import resource
 import sys
 import time
 
-# Private memory while it imports, in bytes, unless the limit of workers is lower.
-_MOST_MEMORY = 2 << 30
+# Resident memory after its imports, and private memory of any kind meanwhile, in bytes; workers may have a lower limit.
+_MOST_RESIDENT = 2 << 30
+_MOST_PRIVATE = 8 << 30
 # How long threads that were told to end may take, in seconds.
 _THREADS_END = 0.5
 _OWN = frozenset(("__main__", "cloudpickle", "haulier_worker"))
@@ -79,7 +80,9 @@ def _left_behind(descriptors):
             time.sleep(0.001)  # the kernel takes a moment to forget a thread, and tells nobody
     if _descriptors() - descriptors:
         return "it leaves files or connections open"
-    return "it leaves processes that run" if _has_children() else ""
+    if _has_children():
+        return "it leaves processes that run"
+    return "it takes too much memory" if _resident() > _MOST_RESIDENT else ""
 
 
 def _fork_for_nothing():
@@ -106,9 +109,14 @@ def _has_children():
     return True
 
 
+def _resident():
+    with open("/proc/self/statm") as counted:
+        return int(counted.read().split()[1]) * resource.getpagesize()
+
+
 def _limit_memory():
     """Bound the memory of imports; returns the limits as they were."""
     limits = soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = _MOST_MEMORY if soft == resource.RLIM_INFINITY else min(soft, _MOST_MEMORY)
+    most = _MOST_PRIVATE if soft == resource.RLIM_INFINITY else min(soft, _MOST_PRIVATE)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     return limits

@@ -97,7 +97,7 @@ impl Supervisor {
         let started = timeout_at(deadline, self.launch(&spec, true)).await.map_err(|_| too_late(&spec, ""))??;
         let preloaded = started.1.preloaded;
         match self.attempt(started, &spec, node.clone(), deadline).await {
-            Err(error) if preloaded && error.kind() == ErrorKind::WorkerLost => {
+            Err(error) if preloaded && matches!(error.kind(), ErrorKind::WorkerLost | ErrorKind::DeadlineExceeded) => {
                 self.parts.zygotes.distrust(&spec, &error);
                 let started =
                     timeout_at(deadline, self.launch(&spec, false)).await.map_err(|_| too_late(&spec, ""))??;

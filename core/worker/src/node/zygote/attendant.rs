@@ -34,6 +34,9 @@ const FORK_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the kernel may take to end the children of a zygote that has died.
 const ORPHAN_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long a process that has closed its link may take to end, and what it has said to be read.
+const AGONY: Duration = Duration::from_millis(500);
+
 /// What a process may say before it serves, and nobody has heard yet.
 const MOST_UNHEARD: usize = 128;
 
@@ -153,14 +156,17 @@ impl Attendant {
                         break problem;
                     }
                 }
-                status = &mut exit => return status,
+                status = &mut exit => {
+                    self.hear_the_rest().await;
+                    return status;
+                }
                 () = self.overdue() => break format!("it has not forked for {FORK_DEADLINE:?}"),
             }
         };
         // No more requests: those that wait fail, and their senders learn it.
         drop(requests);
         // A zygote that ends closes its link first: its own status says more.
-        match timeout(Duration::from_millis(500), &mut exit).await {
+        match timeout(AGONY, &mut exit).await {
             Ok(status) => status,
             Err(_) => {
                 self.process.kill();
@@ -212,6 +218,13 @@ impl Attendant {
             }
         }
         Ok(())
+    }
+
+    /// Reads what was said before the end.
+    async fn hear_the_rest(&mut self) {
+        let rest = async { while self.stream.readable().await.is_ok() && self.hear().is_ok() {} };
+        // Whoever else holds the link has nothing to say.
+        let _ = timeout(AGONY, rest).await;
     }
 
     /// Reads what is there.

@@ -15,6 +15,8 @@ printf '%s processors, Linux %s, %s\n' "$(nproc)" "$(uname -r)" "$(java -version
 ../with_node.sh "$python" units.py
 ../with_node.sh "$python" python_code.py
 ../with_node.sh "$python" import_score.py
+HAULIER_NODE_ARGUMENTS="--python $python" ../with_node.sh "$python" fresh_slots.py
+HAULIER_NODE_ARGUMENTS="--python $python --no-preloading" ../with_node.sh "$python" fresh_slots.py
 
 word=$("$python" unseen.py "$work/sources" "$work/changing-sources")
 jars=$java/client/target/haulier-client-0.1.0.jar:$java/api/target/haulier-api-0.1.0.jar

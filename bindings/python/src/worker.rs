@@ -53,7 +53,7 @@ fn hello((language_version, capabilities): Hello) -> HelloInfo {
     HelloInfo { language: Language::Python, language_version, capabilities }
 }
 
-/// The warm process that slot processes are forked from.
+/// The warm process that slot processes are forked from: a zygote or a template.
 #[pyclass(unsendable, module = "haulier_worker._native")]
 pub(crate) struct Zygote(haulier_worker::Zygote);
 
@@ -77,6 +77,20 @@ impl Zygote {
         self.0.forked(request.fork_id, pid).map_err(|error| errors::to_worker(py, &error))
     }
 
+    /// Template: begins to import a module.
+    fn preloading(&self, py: Python<'_>, module: &str) -> PyResult<()> {
+        self.0.preloading(module).map_err(|error| errors::to_worker(py, &error))
+    }
+
+    /// Template: has imported all; these top-level names are taken.
+    fn preloaded(&self, py: Python<'_>, names: Vec<String>) -> PyResult<()> {
+        self.0.preloaded(names).map_err(|error| errors::to_worker(py, &error))
+    }
+
+    fn cannot_preload(&self, py: Python<'_>, problem: &str) -> PyResult<()> {
+        self.0.cannot_preload(problem).map_err(|error| errors::to_worker(py, &error))
+    }
+
     fn failed(&mut self, py: Python<'_>, request: &mut ForkRequest, problem: &str) -> PyResult<()> {
         request.request = None;
         self.0.failed(request.fork_id, problem).map_err(|error| errors::to_worker(py, &error))
@@ -92,15 +106,32 @@ pub(crate) struct ForkRequest {
 
 #[pymethods]
 impl ForkRequest {
+    /// What the child is to import, if it is to be a template.
+    fn modules(&self) -> Option<Vec<String>> {
+        self.request.as_ref()?.modules().map(<[String]>::to_vec)
+    }
+
+    /// In a child that is to be a template, first: becomes a process of its own; its end of its link, and its folder.
+    fn enter_template(&mut self, py: Python<'_>) -> PyResult<(Zygote, String)> {
+        let entered = self.take()?.enter_template();
+        let (own, temp_dir) = entered.map_err(|error| errors::to_worker(py, &error))?;
+        Ok((Zygote(own), temp_dir.to_string_lossy().into_owned()))
+    }
+
     /// In the child, first: becomes a process of its own.
     fn enter_child(&mut self, py: Python<'_>) -> PyResult<ChildLinks> {
-        let request = self.request.take().ok_or_else(|| PyRuntimeError::new_err("the request was used before"))?;
-        let links = request.enter_child().map_err(|error| errors::to_worker(py, &error))?;
+        let links = self.take()?.enter_child().map_err(|error| errors::to_worker(py, &error))?;
         Ok(ChildLinks {
             control_fd: links.control_fd,
             link_fd: links.link_fd,
             temp_dir: links.temp_dir.to_string_lossy().into_owned(),
         })
+    }
+}
+
+impl ForkRequest {
+    fn take(&mut self) -> PyResult<haulier_worker::ForkRequest> {
+        self.request.take().ok_or_else(|| PyRuntimeError::new_err("the request was used before"))
     }
 }
 
@@ -137,6 +168,10 @@ impl Worker {
         })?;
         py.detach(|| self.0.serve_slot(0, link_fd, &mut Runner { run, rest, digest: None }))
             .map_err(|error| errors::to_worker(py, &error))
+    }
+
+    fn report_imports(&self, py: Python<'_>, modules: Vec<String>) -> PyResult<()> {
+        py.detach(|| self.0.report_imports(modules)).map_err(|error| errors::to_worker(py, &error))
     }
 
     fn class_path(&self, py: Python<'_>, digest: [u8; 32]) -> PyResult<ClassPath> {

@@ -98,6 +98,7 @@ fn limits(arguments: &NodeArguments) -> Limits {
         continuous_count: arguments.continuous_count.unwrap_or(defaults.continuous_count),
         continuous_bytes: arguments.continuous_bytes.unwrap_or(defaults.continuous_bytes),
         resident: arguments.max_worker_memory,
+        preload: if arguments.no_preloading { std::time::Duration::ZERO } else { defaults.preload },
         ..defaults
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -271,9 +271,15 @@ impl NodeCore {
         }
     }
 
-    /// A temporary folder for a worker.
-    pub(crate) fn fresh_temp_dir(&self) -> Result<PathBuf> {
-        let path = self.temp.join(self.next_temp.fetch_add(1, Ordering::Relaxed).to_string());
+    /// Where the temporary folders of the Python workers of a trust group are.
+    pub(crate) fn temp_of(&self, group: &str) -> PathBuf {
+        self.temp.join(&Digest::of(group.as_bytes()).hex()[..16])
+    }
+
+    /// A temporary folder for a worker, in `folder` or by itself.
+    pub(crate) fn fresh_temp_dir(&self, folder: Option<&Path>) -> Result<PathBuf> {
+        let number = self.next_temp.fetch_add(1, Ordering::Relaxed).to_string();
+        let path = folder.unwrap_or(&self.temp).join(number);
         private_folder(&path).map_err(|error| {
             Error::new(ErrorKind::Unavailable, "start a worker", format!("cannot make {}: {error}", path.display()))
                 .hint("check space and permissions of the node's data folder")

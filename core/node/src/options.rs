@@ -32,6 +32,11 @@ pub struct Limits {
     pub idle: Duration,
     /// How long a warm interpreter is kept that Python workers are forked from. Default 10 min.
     pub zygote_idle: Duration,
+    /// How long the import of a module may take that is to be there before the tasks of further Python processes; 0: none
+    /// is. Default 10 s.
+    pub preload: Duration,
+    /// How long after such a preparation the next one for the same identity begins at the earliest. Default 30 s.
+    pub preload_pause: Duration,
     /// Python processes. Default 32.
     pub python_workers: usize,
     /// A JVM worker in whose memory so many class loaders stay, although no task uses them any more, is replaced by a new
@@ -69,6 +74,8 @@ impl Default for Limits {
             drain: Duration::from_secs(3),
             idle: Duration::from_secs(60),
             zygote_idle: Duration::from_secs(600),
+            preload: Duration::from_secs(10),
+            preload_pause: Duration::from_secs(30),
             python_workers: 32,
             leaked_loaders: 8,
             class_paths: Duration::from_secs(600),

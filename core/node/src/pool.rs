@@ -1,7 +1,7 @@
 //! The workers of one pool, and the choice of a slot for the next task. Pure state: no I/O, no clock of its own.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -59,6 +59,8 @@ pub(crate) struct Pool {
     pub(crate) starting: usize,
     /// Python: the class path as a directory.
     pub(crate) directory: Option<std::path::PathBuf>,
+    /// Python: the names at the top of the class path.
+    pub(crate) top_levels: Arc<HashSet<String>>,
     /// Whose tasks have come here, where it is not the group that says so.
     identities: BTreeSet<String>,
     /// Moving average of how long a task takes.

@@ -133,6 +133,7 @@ impl Scheduler {
             let pool = state.pools.entry(key.clone()).or_default();
             if pool.directory.is_none() {
                 pool.directory.clone_from(&run.placement.class_path.directory);
+                pool.top_levels.clone_from(run.placement.class_path.top_levels());
             }
             if run::is_shared(&key.group) {
                 pool.serve(run.session.identity.name());

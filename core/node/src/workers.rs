@@ -1,13 +1,14 @@
 //! Starts workers, and answers what they ask.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Weak},
 };
 
 use haulier_model::{Digest, Error, ErrorKind, Language, Result};
 use haulier_protocol::v1;
-use haulier_worker::{Answer, Loss, NodeSide, Worker, WorkerId, WorkerSpec};
+use haulier_worker::{Answer, Loss, NodeSide, Preloading, Worker, WorkerId, WorkerSpec};
 
 use crate::{class_paths::ResolvedClassPath, core::NodeCore, run::PoolKey, runtimes};
 
@@ -33,8 +34,11 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
             return Err(Error::new(ErrorKind::ResourceExhausted, "start a worker", message).hint("submit again later"));
         }
     }
-    let temp_dir = node.fresh_temp_dir()?;
-    let directory = if python { node.scheduler.environment(key) } else { None };
+    let temp_of_group = python.then(|| node.temp_of(&key.group));
+    let temp_dir = node.fresh_temp_dir(temp_of_group.as_deref())?;
+    let class_path = if python { node.scheduler.class_path(key) } else { None };
+    let preloading = temp_of_group.zip(class_path.as_ref());
+    let preloading = preloading.and_then(|(temp, (directory, names))| preloading_of(node, key, temp, directory, names));
     let mut readable = node.readable.clone();
     readable.extend([node.store_packs.clone(), node.directories.clone(), node.payloads.path().to_owned()]);
     let mut writable = node.writable.clone();
@@ -50,11 +54,32 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
         readable,
         writable,
         memory: node.limits.memory,
-        directory,
+        directory: class_path.map(|(directory, _)| directory),
+        preloading,
         node: node.name.clone(),
         start_timeout: node.limits.start,
     };
     node.supervisor.start_worker(spec, Arc::new(Answers(Arc::downgrade(node)))).await
+}
+
+/// What a Python worker may be forked with: nothing, if that is off.
+fn preloading_of(
+    node: &NodeCore,
+    key: &PoolKey,
+    temp_dir: PathBuf,
+    directory: &Path,
+    own_names: &Arc<HashSet<String>>,
+) -> Option<Preloading> {
+    let import_limit = Some(node.limits.preload).filter(|limit| !limit.is_zero())?;
+    Some(Preloading {
+        group: key.group.clone(),
+        // The class paths of the group lie beside each other.
+        writable: vec![temp_dir.clone(), directory.parent()?.to_owned()],
+        temp_dir,
+        own_names: own_names.clone(),
+        import_limit,
+        pause: node.limits.preload_pause,
+    })
 }
 
 /// What workers are told.

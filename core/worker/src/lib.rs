@@ -14,7 +14,9 @@ mod process;
 mod socket;
 
 pub use haulier_loader::Delegation;
-pub use node::{Answer, CancelReport, Loss, NodeSide, Supervisor, SupervisorOptions, Worker, WorkerId, WorkerSpec};
+pub use node::{
+    Answer, CancelReport, Loss, NodeSide, Preloading, Supervisor, SupervisorOptions, Worker, WorkerId, WorkerSpec,
+};
 pub use process::{
     BYTECODE_FOLDER, Canceller, ChildLinks, ForkRequest, Found, HelloInfo, PREPARED_FILES, PythonModule, PythonTop,
     Task, TaskOutcome, TaskRunner, WorkerClassPath, WorkerProcess, Zygote, bytecode_in, keep_bytecode,

@@ -15,7 +15,7 @@ mod supervisor;
 mod worker;
 mod zygote;
 
-use std::{fmt, path::PathBuf, pin::Pin, time::Duration};
+use std::{collections::HashSet, fmt, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use haulier_model::{Digest, Language, Result};
 use haulier_protocol::v1;
@@ -55,6 +55,8 @@ pub struct WorkerSpec {
     pub memory: Option<u64>,
     /// Python: the directory that the class path is filled into; the worker may write there.
     pub directory: Option<PathBuf>,
+    /// Python: what workers of its trust group may be forked with. `None`: nothing but the interpreter.
+    pub preloading: Option<Preloading>,
     /// The name of the node, which tasks can ask for. May be empty.
     pub node: String,
     /// How long the worker may take until its hello.
@@ -79,10 +81,29 @@ impl WorkerSpec {
             writable: Vec::new(),
             memory: None,
             directory: None,
+            preloading: None,
             node: String::new(),
             start_timeout: Self::START_TIMEOUT,
         }
     }
+}
+
+/// What the Python workers of one trust group may share: a process, the template, that has imported what their tasks
+/// import, and that they are forked from.
+#[derive(Clone, Debug)]
+pub struct Preloading {
+    /// The trust group.
+    pub group: Arc<str>,
+    /// The folder that holds `temp_dir` of all its workers, and that of the template.
+    pub temp_dir: PathBuf,
+    /// What holds all that its workers may write to, `temp_dir` included: a template can give no more than it has.
+    pub writable: Vec<PathBuf>,
+    /// The top-level names of the worker's class path. A worker with a name that the template has is forked without it.
+    pub own_names: Arc<HashSet<String>>,
+    /// How long the import of one module may take.
+    pub import_limit: Duration,
+    /// How long after the start of a template the next one is started at the earliest.
+    pub pause: Duration,
 }
 
 /// What a worker tells and asks its node. Called on the links' readers: nothing here may block.

@@ -70,7 +70,8 @@ pub trait TaskRunner {
     /// Runs a task to its end. A panic is the task's failure of kind `Internal`.
     fn run(&mut self, slot: u16, task: &Task) -> TaskOutcome;
 
-    /// Does what can wait until a result is on its way: called when there is no other task to run, and only after one.
+    /// Does what can wait until a result is on its way: called when there is no other task to run, and only after one. After
+    /// an isolated task it comes before the result, too, with which the process may end.
     fn rest(&mut self, _slot: u16) {}
 }
 
@@ -146,6 +147,14 @@ impl WorkerProcess {
     /// `Unavailable` when the node is gone.
     pub fn report_loaders(&self, report: v1::LoaderReport) -> Result<()> {
         self.control.send(0, Message::LoaderReport(report))
+    }
+
+    /// Python: tells the node which modules of distributions tasks have imported, so that later processes have them.
+    ///
+    /// # Errors
+    /// `Unavailable` when the node is gone.
+    pub fn report_imports(&self, modules: Vec<String>) -> Result<()> {
+        self.control.send(0, Message::Imported(v1::Imported { modules }))
     }
 
     fn obey(&self, request_id: u64, command: Command, interrupter: &Interrupter) -> Result<()> {

@@ -1,4 +1,4 @@
-"""The zygote: a warm interpreter with one thread, that slot processes are forked from."""
+"""The processes of Python workers: the zygote, a warm interpreter with one thread, and what is forked from it."""
 
 import atexit
 import contextlib
@@ -11,7 +11,7 @@ import types
 
 import cloudpickle
 
-from haulier_worker import _native, cancel, runner
+from haulier_worker import _native, cancel, imports, runner, template
 from haulier_worker.class_path import BroughtFinder
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -20,21 +20,28 @@ _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _WARM = ("asyncio", "dataclasses", "importlib.metadata", "importlib.resources", "json", "logging", "random", "typing")
 
 
+_paths_added = False
+
+
 def zygote():
     """Serve the node until it is gone. In the processes that are forked this does not return."""
     with contextlib.suppress(ValueError):
         sys.path.remove(_HOME)
     sys.meta_path.append(BroughtFinder())
-    own = _native.Zygote.connect(int(os.environ.pop("HAULIER_CONTROL_FD")), _hello())
+    _fork_for(_native.Zygote.connect(int(os.environ.pop("HAULIER_CONTROL_FD")), _hello()), _warm_up)
+
+
+def _fork_for(own, after):
+    """Fork what the node asks for until it is gone; `after` each fork."""
     while (request := own.next()) is not None:
-        if len(os.listdir("/proc/self/task")) != 1:
+        if not template.has_one_thread():
             own.failed(request, "the zygote has more than one thread")
             continue
         pid = os.fork()
         if pid == 0:
-            _serve(request)
+            _become(_serve if request.modules() is None else _template, request)
         own.forked(request, pid)
-        _warm_up()
+        after()
 
 
 def _warm_up():
@@ -54,18 +61,11 @@ def _hello():
     )
 
 
-def _serve(request):
-    """Be a slot process, to the end."""
+def _become(what, request):
+    """Be a forked process, to the end."""
     status = 1
     try:
-        links = request.enter_child()
-        _settle(links.temp_dir)
-        _add_paths()
-        process = _native.Worker.connect(links.control_fd, _hello())
-        cancel.listen()
-        _leave_links_behind(links)
-        own = runner.Runner(process)
-        process.serve(links.link_fd, own.run, own.rest)
+        what(request)
         status = 0
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
@@ -76,19 +76,58 @@ def _serve(request):
         os._exit(status)
 
 
+def _serve(request):
+    """Be a slot process."""
+    links = request.enter_child()
+    _settle(links.temp_dir)
+    _add_paths()
+    process = _native.Worker.connect(links.control_fd, _hello())
+    cancel.listen()
+    _leave_links_behind(links)
+    own = runner.Runner(process)
+    told = imports.Imports(process.report_imports)
+
+    def rest():
+        own.rest()
+        told.tell()
+
+    process.serve(links.link_fd, own.run, rest)
+
+
+def _template(request):
+    """Be a process that has imported modules, and that slot processes are forked from."""
+    names = request.modules()
+    own, temp_dir = request.enter_template()
+    _settle(temp_dir)
+    _add_paths()
+    if template.preload(own, names):
+        _flush()
+        _fork_for(own, _nothing)
+
+
+def _nothing():
+    pass
+
+
 def _settle(temp_dir):
     """Make the interpreter this slot's own: its output, its temporary folder, its random numbers, its main module."""
     os.environ["TMPDIR"] = os.environ["HOME"] = temp_dir
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"].tempdir = None
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.modules["__main__"] = types.ModuleType("__main__")
 
 
 def _add_paths():
-    """Follow the path files of an environment: they may run code, which only a confined process does."""
+    """Follow the path files of an environment, once: they may run code, which only a confined process does."""
+    global _paths_added
+    if _paths_added:
+        return
+    _paths_added = True
     if os.path.exists(os.path.join(sys.prefix, "haulier-environment.json")):
         for folder in site.getsitepackages():
             for name in sorted(os.listdir(folder)):

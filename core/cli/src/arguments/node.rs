@@ -131,6 +131,10 @@ pub(crate) struct NodeArguments {
     /// hold goes with it [default: never].
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(LEAST_WORKER_MEMORY..))]
     pub(crate) max_worker_memory: Option<u64>,
+    /// Fork Python workers from a bare interpreter, always: not from one that has imported what tasks of the same identity
+    /// import from distributions.
+    #[arg(long)]
+    pub(crate) no_preloading: bool,
     /// Let tasks read this path, besides the system's folders and their own code. May be given again.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) readable: Vec<PathBuf>,

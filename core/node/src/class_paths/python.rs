@@ -1,7 +1,10 @@
 //! What roots say of the interpreter and the environment that they need: locks, extension modules, metadata of
 //! distributions. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use haulier_model::{Digest, Root};
 
@@ -14,6 +17,7 @@ pub(super) struct PythonNeeds {
     locks: Vec<LockPlace>,
     extension_modules: Vec<ExtensionModule>,
     distributions: HashSet<String>,
+    top_levels: Arc<HashSet<String>>,
 }
 
 /// Where a lock is.
@@ -41,12 +45,18 @@ impl ResolvedClassPath {
     pub(crate) fn distributions(&self) -> &HashSet<String> {
         &self.python.distributions
     }
+
+    /// What can be imported from the top of the class path, and other names that are there.
+    pub(crate) fn top_levels(&self) -> &Arc<HashSet<String>> {
+        &self.python.top_levels
+    }
 }
 
 impl PythonNeeds {
     pub(super) fn of(roots: &[ResolvedRoot]) -> Self {
         let mut needs = Self::default();
         let mut modules: BTreeMap<Vec<String>, String> = BTreeMap::new();
+        let mut top_levels = HashSet::new();
         for (number, root) in (0..).zip(roots) {
             if let Some(at) = root.index.get(Root::LOCK) {
                 let digest = root.root.entries[*at].digest;
@@ -57,6 +67,11 @@ impl PythonNeeds {
             }
             let paths = || root.root.entries.iter().map(|entry| entry.path.as_str());
             needs.distributions.extend(paths().filter_map(distribution));
+            for name in paths().map(top_level) {
+                if !top_levels.contains(name) {
+                    top_levels.insert(name.to_owned());
+                }
+            }
             // A client's folders may hold what was built for others, and what no task needs.
             if root.snapshot.is_none() {
                 for (suffixes, path) in tagged(paths()) {
@@ -66,8 +81,15 @@ impl PythonNeeds {
         }
         let modules = modules.into_iter().map(|(suffixes, label)| ExtensionModule { label, suffixes });
         needs.extension_modules = modules.collect();
+        needs.top_levels = Arc::new(top_levels);
         needs
     }
+}
+
+/// The name at the top that a path belongs to: "acme" of "acme/price.py", "acme.py" and "acme.abi3.so".
+fn top_level(path: &str) -> &str {
+    let top = path.split('/').next().unwrap_or_default();
+    top.split('.').next().unwrap_or_default()
 }
 
 /// The normalised name of a distribution, from the path of a file of its metadata.
@@ -119,6 +141,13 @@ mod tests {
         let found = tagged(paths.into_iter());
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].0, [".cpython-311-x86_64-linux-gnu.so", ".cpython-312-x86_64-linux-gnu.so"]);
+    }
+
+    #[test]
+    fn names_at_the_top() {
+        for path in ["acme/price.py", "acme.py", "acme.abi3.so", "acme.cpython-311-x86_64-linux-gnu.so", "acme/a.b/c"] {
+            assert_eq!(top_level(path), "acme");
+        }
     }
 
     #[test]

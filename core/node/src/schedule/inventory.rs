@@ -1,6 +1,6 @@
 //! What runs where: questions about the state, and workers that are no longer needed.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier_model::Language;
@@ -100,9 +100,11 @@ impl Scheduler {
         pools.map(|(_, pool)| pool.workers.len() + pool.starting).sum()
     }
 
-    /// The directory of the Python environment that a pool serves.
-    pub(crate) fn environment(&self, key: &PoolKey) -> Option<std::path::PathBuf> {
-        self.state.lock().pools.get(key)?.directory.clone()
+    /// The directory of the Python class path that a pool serves, and the names at its top.
+    pub(crate) fn class_path(&self, key: &PoolKey) -> Option<(PathBuf, Arc<HashSet<String>>)> {
+        let state = self.state.lock();
+        let pool = state.pools.get(key)?;
+        Some((pool.directory.clone()?, pool.top_levels.clone()))
     }
 
     /// The directories of all Python environments that have a pool.

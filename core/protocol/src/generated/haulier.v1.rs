@@ -5917,7 +5917,10 @@ pub struct WorkerMessage {
     /// Not 0: the answer comes as NodeFrame.request_id.
     #[prost(uint64, tag = "1")]
     pub request_id: u64,
-    #[prost(oneof = "worker_message::Message", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(
+        oneof = "worker_message::Message",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13"
+    )]
     pub message: ::core::option::Option<worker_message::Message>,
 }
 /// Nested message and enum types in `WorkerMessage`.
@@ -5942,6 +5945,12 @@ pub mod worker_message {
         Pong(super::Pong),
         #[prost(message, tag = "10")]
         LoaderReport(super::LoaderReport),
+        #[prost(message, tag = "11")]
+        Imported(super::Imported),
+        #[prost(message, tag = "12")]
+        Preloading(super::Preloading),
+        #[prost(message, tag = "13")]
+        Preloaded(super::Preloaded),
     }
 }
 /// Take back the frames of a slot that have not begun.
@@ -5981,6 +5990,34 @@ pub struct Fork {
     pub temp_dir: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub directory: ::prost::alloc::string::String,
+    /// Set: the process is to be a template, which has no tasks. Its control link and output travel with this frame.
+    #[prost(message, optional, tag = "4")]
+    pub template: ::core::option::Option<Template>,
+}
+/// A process forked from a zygote, confined to a trust group, that has imported modules; serves forks as a zygote does.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Template {
+    #[prost(string, repeated, tag = "1")]
+    pub modules: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Folders that it and its children may write to.
+    #[prost(string, repeated, tag = "2")]
+    pub writable: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Template only, before its first fork: it begins to import this module.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Preloading {
+    #[prost(string, tag = "1")]
+    pub module: ::prost::alloc::string::String,
+}
+/// Template only: it has imported its modules, or cannot.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Preloaded {
+    /// The top-level names that it has loaded, or has looked for in vain: a class path that has one needs another process.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why one of its modules cannot be preloaded, if so; the process ends.
+    #[prost(string, tag = "2")]
+    pub problem: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ForkReport {
@@ -5997,6 +6034,12 @@ pub struct ForkReport {
     pub signal: i32,
     #[prost(string, tag = "6")]
     pub problem: ::prost::alloc::string::String,
+}
+/// Modules of distributions that tasks of this worker have imported, each once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Imported {
+    #[prost(string, repeated, tag = "1")]
+    pub modules: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReleaseLoaders {

@@ -28,16 +28,30 @@ impl Process {
         Self { pid, alive: Mutex::new(descriptor) }
     }
 
+    /// A process of which `parent` says that it has forked it; it may have ended.
+    pub(super) fn child_of(parent: u32, pid: u32) -> io::Result<Self> {
+        let process = Self::new(pid);
+        // Once it is held, its number is that of no other process.
+        match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) if parent_in(&stat) == Some(parent) => Ok(process),
+            Ok(_) => Err(io::Error::other(format!("it is no child of process {parent}"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { pid, alive: Mutex::new(None) }),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn id(&self) -> u32 {
         self.pid
     }
 
     /// Kills the process and its group, unless it has ended.
     pub(super) fn kill(&self) {
-        if let Some(descriptor) = &*self.alive.lock() {
+        if let Some(descriptor) = &*self.alive.lock()
+            // A process that has just been forked may not lead its group yet. If it has ended, and its parent knows it,
+            // its number may be another's: then its group is let alone.
+            && pidfd_send_signal(descriptor, Signal::KILL).is_ok()
+        {
             kill_group(self.pid);
-            // A process that has just been forked may not lead its group yet. Fails if it has ended.
-            let _ = pidfd_send_signal(descriptor, Signal::KILL);
         }
     }
 
@@ -70,6 +84,11 @@ impl Process {
 
 fn raw(pid: u32) -> io::Result<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other(format!("no process {pid}")))
+}
+
+/// The parent in the text of `/proc/PID/stat`, whose second field is a name that may contain anything.
+fn parent_in(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn kill_group(pid: u32) {
@@ -106,5 +125,20 @@ pub(super) fn describe_end(code: Option<i32>, signal: i32) -> String {
             let name = NAMES.iter().find(|(number, _)| *number == signal).map_or("", |(_, name)| name);
             format!("signal {signal}{name}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_one_of_its_parent() {
+        let (own, parent) = (std::process::id(), std::os::unix::process::parent_id());
+        assert!(Process::child_of(parent, own).is_ok());
+        assert!(Process::child_of(own, own).is_err());
+        assert!(Process::child_of(own, 1).is_err());
+        assert_eq!(parent_in("12 (a) R (b c) S 7 12 12"), Some(7));
+        assert_eq!(parent_in("12"), None);
     }
 }

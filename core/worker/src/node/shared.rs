@@ -24,6 +24,7 @@ use super::{
     output::Output,
     process::{Exit, Process},
     requests::Requests,
+    zygote::Lessons,
 };
 use crate::frame;
 
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) id: WorkerId,
     pub(super) language: Language,
     pub(super) node: Arc<dyn NodeSide>,
+    /// Where what its tasks import is told; `None`: nowhere.
+    pub(super) lessons: Option<Lessons>,
     pub(super) process: Arc<Process>,
     pub(super) output: Arc<Output>,
     pub(super) control: Arc<Link>,
@@ -158,7 +161,12 @@ impl Shared {
                 debug!("{}: {} loaders released", self.id, loaders.len());
             }
             Message::LoaderReport(report) => self.node.loaders(self.id, report),
-            Message::Hello(_) | Message::ForkReport(_) => {
+            Message::Imported(v1::Imported { modules }) => {
+                if let Some(lessons) = &self.lessons {
+                    lessons.learn(modules);
+                }
+            }
+            Message::Hello(_) | Message::ForkReport(_) | Message::Preloading(_) | Message::Preloaded(_) => {
                 self.break_with("it sent what only a zygote sends".to_owned())
             }
         }

@@ -27,7 +27,7 @@ use super::{
     requests::Requests,
     shared::{Life, Shared},
     spawner::{Spawn, Spawner},
-    zygote::Zygotes,
+    zygote::{Lessons, Zygotes},
 };
 use crate::{HelloInfo, socket};
 
@@ -52,7 +52,7 @@ pub struct Supervisor {
 struct Parts {
     options: SupervisorOptions,
     spawner: Arc<Spawner>,
-    zygotes: Zygotes,
+    zygotes: Arc<Zygotes>,
     next_worker: AtomicU64,
 }
 
@@ -64,6 +64,8 @@ pub(super) struct Started {
     pub(super) slots: Vec<Arc<Link>>,
     pub(super) output: Arc<Output>,
     pub(super) reading: JoinHandle<()>,
+    /// It was forked from a template.
+    pub(super) preloaded: bool,
     pub(super) keeps: Box<dyn Send + Sync>,
 }
 
@@ -79,7 +81,7 @@ impl Supervisor {
                 .hint("name the installation: haulier node --home DIR"));
         }
         let spawner = Arc::new(Spawner::start(&options.launcher)?);
-        let zygotes = Zygotes::default();
+        let zygotes = Arc::new(Zygotes::new(options.clone(), spawner.clone()));
         Ok(Self { parts: Arc::new(Parts { options, spawner, zygotes, next_worker: AtomicU64::new(1) }) })
     }
 
@@ -92,10 +94,30 @@ impl Supervisor {
     pub async fn start_worker(&self, spec: WorkerSpec, node: Arc<dyn NodeSide>) -> Result<Arc<Worker>> {
         commands::check(&spec)?;
         let deadline = Instant::now() + spec.start_timeout;
-        let id = WorkerId(self.parts.next_worker.fetch_add(1, Ordering::Relaxed));
-        let started = timeout_at(deadline, self.launch(id, &spec)).await.map_err(|_| too_late(&spec, ""))??;
-        let (worker, hello) = look_after(id, spec.language, node, started);
-        match greet(&worker, &spec, hello, deadline).await {
+        let started = timeout_at(deadline, self.launch(&spec, true)).await.map_err(|_| too_late(&spec, ""))??;
+        let preloaded = started.1.preloaded;
+        match self.attempt(started, &spec, node.clone(), deadline).await {
+            Err(error) if preloaded && matches!(error.kind(), ErrorKind::WorkerLost | ErrorKind::DeadlineExceeded) => {
+                self.parts.zygotes.distrust(&spec, &error);
+                let started =
+                    timeout_at(deadline, self.launch(&spec, false)).await.map_err(|_| too_late(&spec, ""))??;
+                self.attempt(started, &spec, node, deadline).await
+            }
+            result => result,
+        }
+    }
+
+    /// Makes a worker of a process that was started.
+    async fn attempt(
+        &self,
+        (id, started): (WorkerId, Started),
+        spec: &WorkerSpec,
+        node: Arc<dyn NodeSide>,
+        deadline: Instant,
+    ) -> Result<Arc<Worker>> {
+        let lessons = self.parts.zygotes.lessons(spec);
+        let (worker, hello) = look_after(id, spec.language, node, lessons, started);
+        match greet(&worker, spec, hello, deadline).await {
             Ok(hello) => {
                 // The first and only one to set it.
                 let _ = worker.hello.set(hello);
@@ -109,7 +131,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends the interpreters that Python workers are forked from, if they have no workers and were not used for `limit`.
+    /// Ends the interpreters that Python workers are forked from, if they have no workers and were not used for `limit`;
+    /// those that have imported modules, too.
     pub fn end_idle_zygotes(&self, limit: Duration) {
         self.parts.zygotes.end_idle(limit);
     }
@@ -127,11 +150,13 @@ impl Supervisor {
         &self.parts.spawner
     }
 
-    async fn launch(&self, id: WorkerId, spec: &WorkerSpec) -> Result<Started> {
-        match spec.language {
-            Language::Python => self.parts.zygotes.fork(&self.parts.spawner, &self.parts.options, id, spec).await,
-            Language::Java | Language::Rust => self.spawn_java(id, spec).await,
-        }
+    async fn launch(&self, spec: &WorkerSpec, preloaded: bool) -> Result<(WorkerId, Started)> {
+        let id = WorkerId(self.parts.next_worker.fetch_add(1, Ordering::Relaxed));
+        let started = match spec.language {
+            Language::Python => self.parts.zygotes.fork(id, spec, preloaded).await?,
+            Language::Java | Language::Rust => self.spawn_java(id, spec).await?,
+        };
+        Ok((id, started))
     }
 
     async fn spawn_java(&self, id: WorkerId, spec: &WorkerSpec) -> Result<Started> {
@@ -148,7 +173,7 @@ impl Supervisor {
         let slots = links.split_off(1);
         let control = links.remove(0);
         let keeps = Box::new(self.parts.spawner.clone());
-        Ok(Started { process, exit, control, slots, output, reading, keeps })
+        Ok(Started { process, exit, control, slots, output, reading, preloaded: false, keeps })
     }
 }
 
@@ -170,14 +195,16 @@ fn look_after(
     id: WorkerId,
     language: Language,
     node: Arc<dyn NodeSide>,
+    lessons: Option<Lessons>,
     started: Started,
 ) -> (Worker, oneshot::Receiver<v1::WorkerHello>) {
-    let Started { process, exit, control, slots, output, reading, keeps } = started;
+    let Started { process, exit, control, slots, output, reading, preloaded: _, keeps } = started;
     let unclaimed = node.clone();
     let shared = Arc::new(Shared {
         id,
         language,
         node,
+        lessons,
         process,
         output,
         control,

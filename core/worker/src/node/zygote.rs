@@ -1,49 +1,38 @@
-//! The node's end of zygotes: warm interpreters that Python workers are forked from.
+//! The node's end of zygotes: warm interpreters that Python workers are forked from; and of templates, which are forked
+//! from zygotes and have imported what the tasks of a trust group import.
 //!
-//! One for each program with the same confinement and limits; replaced at the next start after it has died. Its children
-//! die with it.
+//! One zygote for each program with the same confinement and limits; one template for each of these and a trust group,
+//! and nobody waits for it. Both are replaced after they have died. Their children die with them.
+
+mod attendant;
+mod learned;
+mod running;
+mod template;
 
 use std::{
     collections::HashMap,
-    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
-use bytes::BytesMut;
-use haulier_model::{Error, ErrorKind, Result};
-use haulier_protocol::v1::{self, worker_command::Message as Command, worker_message::Message};
+use haulier_model::{Error, Result};
 use parking_lot::Mutex;
-use tokio::{
-    io::Interest,
-    net::UnixStream,
-    sync::{OnceCell, mpsc, oneshot, watch},
-    time::{Instant, sleep_until, timeout},
+use tokio::{sync::OnceCell, time::Instant};
+use tracing::{info, warn};
+
+use self::{
+    learned::Learned,
+    running::{Child, Zygote},
+    template::Refusal,
 };
-use tracing::info;
+use super::{Preloading, SupervisorOptions, WorkerId, WorkerSpec, spawner::Spawner, supervisor::Started};
 
-use super::{
-    SupervisorOptions, WorkerId, WorkerSpec, commands,
-    link::Link,
-    output::Output,
-    process::{Exit, Process, describe_end},
-    spawner::{Spawn, Spawner},
-    supervisor::{Started, check_hello, ended_early, no_descriptors, watch_child},
-};
-use crate::{
-    frame,
-    socket::{self, Read},
-};
-
-/// How long a zygote may take to read a request to fork, and then to fork. It runs no user code.
-const FORK_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How long the kernel may take to end the children of a zygote that has died.
-const ORPHAN_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Zygotes at a time; beyond that the one goes that was not used for longest, unless all have children.
+/// Zygotes and templates at a time; beyond that the one goes that was not used for longest, unless all have children.
 const MOST: usize = 8;
+
+/// Modules that keep a template from being started, before it is given up for now.
+const MOST_REFUSED: usize = 8;
 
 /// What workers that share a zygote have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,88 +43,107 @@ struct Kind {
     memory: Option<u64>,
 }
 
-type Cell = Arc<OnceCell<Arc<Zygote>>>;
-
-#[derive(Default)]
-pub(super) struct Zygotes {
-    known: Mutex<HashMap<Kind, Cell>>,
-}
-
-/// A running zygote. Its process ends when this is dropped.
-struct Zygote {
-    forks: mpsc::UnboundedSender<Fork>,
-    ended: watch::Receiver<Option<String>>,
-    output: Arc<Output>,
-    /// When a child began or ended.
-    used: Mutex<Instant>,
-    /// The thread that it was spawned from must live as long.
-    _spawner: Arc<Spawner>,
-}
-
-/// Held by a child.
-struct Child(Arc<Zygote>);
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        *self.0.used.lock() = Instant::now();
+impl Kind {
+    fn of(spec: &WorkerSpec) -> Self {
+        Self {
+            program: spec.program.clone(),
+            readable: spec.readable.clone(),
+            writable: spec.writable.clone(),
+            memory: spec.memory,
+        }
     }
 }
 
-/// A request to fork.
-struct Fork {
-    temp_dir: String,
-    directory: String,
-    /// Control link, slot link, output.
-    descriptors: [OwnedFd; 3],
-    forked: oneshot::Sender<Result<Forked>>,
+/// What workers that share a template have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct TemplateKind {
+    zygote: Kind,
+    group: Arc<str>,
 }
 
-struct Forked {
-    process: Arc<Process>,
-    end: oneshot::Receiver<String>,
+impl TemplateKind {
+    fn of(spec: &WorkerSpec, preloading: &Preloading) -> Self {
+        Self { zygote: Kind::of(spec), group: preloading.group.clone() }
+    }
+}
+
+type Cell = Arc<OnceCell<Arc<Zygote>>>;
+
+pub(super) struct Zygotes {
+    options: SupervisorOptions,
+    spawner: Arc<Spawner>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    zygotes: HashMap<Kind, Cell>,
+    /// Those that are ready.
+    templates: HashMap<TemplateKind, Arc<Zygote>>,
+    /// Templates that are being started.
+    starting: usize,
+    learned: Learned<TemplateKind>,
+}
+
+/// Where a worker tells what its tasks have imported.
+pub(super) struct Lessons {
+    zygotes: Weak<Zygotes>,
+    spec: WorkerSpec,
+}
+
+impl Lessons {
+    pub(super) fn learn(&self, modules: Vec<String>) {
+        if let (Some(zygotes), Some(preloading)) = (self.zygotes.upgrade(), &self.spec.preloading) {
+            zygotes.learn(&self.spec, preloading, modules);
+        }
+    }
 }
 
 impl Zygotes {
-    /// Forks a worker, from a new zygote if there is none that lives.
-    pub(super) async fn fork(
-        &self,
-        spawner: &Arc<Spawner>,
-        options: &SupervisorOptions,
-        id: WorkerId,
-        spec: &WorkerSpec,
-    ) -> Result<Started> {
-        let zygote = Child(self.living(spawner, options, spec).await?);
-        *zygote.0.used.lock() = Instant::now();
-        let pair = || socket::pair().map_err(|errno| no_descriptors(errno.into()));
-        let (control, link) = (pair()?, pair()?);
-        let (output, writer, reading) = Output::open(id.to_string()).map_err(no_descriptors)?;
-        let control_link = Link::new(control.0).map_err(no_descriptors)?;
-        let slot = Link::new(link.0).map_err(no_descriptors)?;
-        let (forked, answer) = oneshot::channel();
-        let fork = Fork {
-            temp_dir: commands::text(&spec.temp_dir)?.to_owned(),
-            directory: spec.directory.as_deref().map_or(Ok(""), commands::text)?.to_owned(),
-            descriptors: [control.1, link.1, writer],
-            forked,
-        };
-        let lost = || ended_early(spec, &format!("its zygote ended: {}", zygote.0.status()), &zygote.0.output.last());
-        zygote.0.forks.send(fork).map_err(|_| lost())?;
-        let Forked { process, end } = answer.await.map_err(|_| lost())??;
-        let exit = exit_of(process.clone(), end);
-        Ok(Started {
-            process,
-            exit,
-            control: control_link,
-            slots: vec![slot],
-            output,
-            reading,
-            keeps: Box::new(zygote),
-        })
+    pub(super) fn new(options: SupervisorOptions, spawner: Arc<Spawner>) -> Self {
+        Self { options, spawner, known: Mutex::default() }
     }
 
-    /// Ends zygotes without children that were not used for `limit`.
+    /// Forks a worker: from a template of its group if there is one that may be used, and `preloaded` says so; else from a
+    /// zygote, which is started if there is none that lives.
+    pub(super) async fn fork(self: &Arc<Self>, id: WorkerId, spec: &WorkerSpec, preloaded: bool) -> Result<Started> {
+        if preloaded && let Some(template) = self.template(spec) {
+            match running::fork_worker(template, id, spec).await {
+                Ok(started) => return Ok(started),
+                Err(error) => warn!(%error, "cannot fork from a template: from its zygote instead"),
+            }
+        }
+        running::fork_worker(self.living(spec).await?, id, spec).await
+    }
+
+    /// Where a worker like `spec` tells what it has imported.
+    pub(super) fn lessons(self: &Arc<Self>, spec: &WorkerSpec) -> Option<Lessons> {
+        spec.preloading.as_ref().map(|_| Lessons { zygotes: Arc::downgrade(self), spec: spec.clone() })
+    }
+
+    /// A worker of a template has ended before it was ready: the next ones do without.
+    pub(super) fn distrust(&self, spec: &WorkerSpec, error: &Error) {
+        let Some(preloading) = &spec.preloading else { return };
+        let kind = TemplateKind::of(spec, preloading);
+        let mut known = self.known.lock();
+        known.learned.give_up(&kind);
+        if let Some(template) = known.templates.remove(&kind) {
+            let modules = template.preloaded.as_ref().map(|preloaded| preloaded.modules.join(" ")).unwrap_or_default();
+            warn!(%error, modules, "a worker that had these modules from the beginning did not start: not again");
+        }
+    }
+
+    /// Ends zygotes and templates without children that were not used for `limit`.
     pub(super) fn end_idle(&self, limit: Duration) {
-        self.known.lock().retain(|kind, cell| {
+        let mut known = self.known.lock();
+        known.templates.retain(|kind, template| {
+            let goes = is_unused(template) && (template.has_ended() || template.used.lock().elapsed() >= limit);
+            if goes {
+                info!(program = %kind.zygote.program.display(), group = %kind.group, "an idle template ends");
+            }
+            !goes
+        });
+        known.zygotes.retain(|kind, cell| {
             let goes = is_idle(cell) && used(cell).is_none_or(|used| used.elapsed() >= limit);
             if goes {
                 info!(program = %kind.program.display(), "an idle zygote ends");
@@ -144,271 +152,145 @@ impl Zygotes {
         });
     }
 
-    /// Forgets the zygotes of a program; each ends with its last child.
+    /// Forgets the zygotes and templates of a program; each ends with its last child.
     pub(super) fn forget(&self, program: &Path) {
-        self.known.lock().retain(|kind, _| kind.program != program);
+        let mut known = self.known.lock();
+        known.learned.retain(|kind| kind.zygote.program != program);
+        known.templates.retain(|kind, _| kind.zygote.program != program);
+        known.zygotes.retain(|kind, _| kind.program != program);
     }
 
-    async fn living(
-        &self,
-        spawner: &Arc<Spawner>,
-        options: &SupervisorOptions,
-        spec: &WorkerSpec,
-    ) -> Result<Arc<Zygote>> {
-        let kind = Kind {
-            program: spec.program.clone(),
-            readable: spec.readable.clone(),
-            writable: spec.writable.clone(),
-            memory: spec.memory,
-        };
+    async fn living(&self, spec: &WorkerSpec) -> Result<Child> {
+        let kind = Kind::of(spec);
         let cell = {
             let mut known = self.known.lock();
-            if !known.contains_key(&kind) && known.len() >= MOST {
-                make_room(&mut known);
+            if !known.zygotes.contains_key(&kind) {
+                known.make_room();
             }
-            let cell = known.entry(kind).or_default();
-            if cell.get().is_some_and(|zygote| zygote.ended.borrow().is_some()) {
+            let cell = known.zygotes.entry(kind).or_default();
+            if cell.get().is_some_and(|zygote| zygote.has_ended()) {
                 *cell = Cell::default();
             }
             cell.clone()
         };
-        cell.get_or_try_init(|| start(spawner, options, spec)).await.cloned()
+        let zygote = cell.get_or_try_init(|| running::start(&self.spawner, &self.options, spec)).await?;
+        Ok(Child(zygote.clone()))
     }
+
+    /// The template for a worker like `spec`, unless its class path has one of its names. Sees to it that there will be
+    /// one.
+    fn template(self: &Arc<Self>, spec: &WorkerSpec) -> Option<Child> {
+        let preloading = spec.preloading.as_ref()?;
+        let kind = TemplateKind::of(spec, preloading);
+        let mut known = self.known.lock();
+        self.see_to(&mut known, kind.clone(), spec, preloading);
+        let template = known.templates.get(&kind).filter(|template| !template.has_ended())?;
+        let names = &template.preloaded.as_ref()?.names;
+        preloading.own_names.is_disjoint(names).then(|| Child(template.clone()))
+    }
+
+    fn learn(self: &Arc<Self>, spec: &WorkerSpec, preloading: &Preloading, modules: Vec<String>) {
+        let kind = TemplateKind::of(spec, preloading);
+        let mut known = self.known.lock();
+        known.learned.learn(&kind, modules, Instant::now());
+        self.see_to(&mut known, kind, spec, preloading);
+    }
+
+    /// Begins to start a template, if there is none that has imported what is known, and not too soon after the last one.
+    fn see_to(self: &Arc<Self>, known: &mut Known, kind: TemplateKind, spec: &WorkerSpec, preloading: &Preloading) {
+        let current = known.templates.get(&kind).filter(|template| !template.has_ended());
+        let current = current.and_then(|template| Some(template.preloaded.as_ref()?.modules.as_slice()));
+        let due = known.learned.due(&kind, current, preloading.pause, Instant::now());
+        let Some(modules) = due else { return };
+        if !known.make_room() {
+            known.learned.started(&kind);
+            info!(group = %kind.group, "no template: {MOST} zygotes and templates have children");
+            return;
+        }
+        known.starting += 1;
+        let (zygotes, spec, preloading) = (Arc::downgrade(self), spec.clone(), preloading.clone());
+        tokio::spawn(async move {
+            let template = start_template(&zygotes, &kind, &spec, &preloading, modules).await;
+            if let Some(zygotes) = zygotes.upgrade() {
+                zygotes.known.lock().template_started(kind, template);
+            }
+        });
+    }
+}
+
+impl Known {
+    /// Makes room for one more; false if all have children.
+    fn make_room(&mut self) -> bool {
+        self.templates.retain(|_, template| !template.has_ended());
+        if self.zygotes.len() + self.templates.len() + self.starting < MOST {
+            return true;
+        }
+        let zygote = self.zygotes.iter().filter(|(_, cell)| is_idle(cell)).min_by_key(|(_, cell)| used(cell));
+        let zygote = zygote.map(|(kind, cell)| (kind.clone(), used(cell)));
+        let unused = self.templates.iter().filter(|(_, template)| is_unused(template));
+        let template = unused.min_by_key(|(_, template)| *template.used.lock());
+        let template = template.map(|(kind, template)| (kind.clone(), *template.used.lock()));
+        match (zygote, template) {
+            (zygote, Some((kind, used))) if zygote.as_ref().is_none_or(|(_, of_zygote)| Some(used) < *of_zygote) => {
+                let program = kind.zygote.program.display();
+                info!(%program, group = %kind.group, "a template makes room for another zygote or template");
+                self.templates.remove(&kind).is_some()
+            }
+            (Some((kind, _)), _) => {
+                info!(program = %kind.program.display(), "a zygote makes room for another one");
+                self.zygotes.remove(&kind).is_some()
+            }
+            (None, _) => false,
+        }
+    }
+
+    /// A template is there, or could not be started. The one before it ends with its last child.
+    fn template_started(&mut self, kind: TemplateKind, template: Option<Arc<Zygote>>) {
+        self.starting -= 1;
+        let wanted = self.learned.started(&kind);
+        if let Some(template) = template.filter(|_| wanted) {
+            self.templates.insert(kind, template);
+        }
+    }
+}
+
+/// Starts a template, if need be without the modules that are in its way.
+async fn start_template(
+    zygotes: &Weak<Zygotes>,
+    kind: &TemplateKind,
+    spec: &WorkerSpec,
+    preloading: &Preloading,
+    mut modules: Vec<String>,
+) -> Option<Arc<Zygote>> {
+    for _ in 0..=MOST_REFUSED {
+        let Refusal { module, problem } = {
+            let parent = zygotes.upgrade()?.living(spec).await;
+            match parent {
+                Ok(parent) => match template::start(parent, spec, preloading, modules).await {
+                    Ok(template) => return Some(template),
+                    Err(refusal) => refusal,
+                },
+                Err(error) => Refusal { module: None, problem: error.to_string() },
+            }
+        };
+        warn!(group = %kind.group, module, problem, "a template could not be started");
+        modules = zygotes.upgrade()?.known.lock().learned.refuse(kind, &module?);
+        if modules.is_empty() {
+            return None;
+        }
+    }
+    None
 }
 
 /// Whether a zygote could end without harm: it has no children, and nobody waits for it.
 fn is_idle(cell: &Cell) -> bool {
-    Arc::strong_count(cell) == 1 && cell.get().is_none_or(|zygote| Arc::strong_count(zygote) == 1)
+    Arc::strong_count(cell) == 1 && cell.get().is_none_or(is_unused)
+}
+
+fn is_unused(zygote: &Arc<Zygote>) -> bool {
+    Arc::strong_count(zygote) == 1
 }
 
 fn used(cell: &Cell) -> Option<Instant> {
     cell.get().map(|zygote| *zygote.used.lock())
-}
-
-fn make_room(known: &mut HashMap<Kind, Cell>) {
-    let idle = known.iter().filter(|(_, cell)| is_idle(cell));
-    let Some(oldest) = idle.min_by_key(|(_, cell)| used(cell)).map(|(kind, _)| kind.clone()) else { return };
-    info!(program = %oldest.program.display(), "a zygote makes room for another one");
-    known.remove(&oldest);
-}
-
-async fn start(spawner: &Arc<Spawner>, options: &SupervisorOptions, spec: &WorkerSpec) -> Result<Arc<Zygote>> {
-    let instructions = commands::zygote(options, spec)?;
-    let (ours, theirs) = socket::pair().map_err(|errno| no_descriptors(errno.into()))?;
-    let ours = std::os::unix::net::UnixStream::from(ours);
-    ours.set_nonblocking(true).map_err(no_descriptors)?;
-    let stream = UnixStream::from_std(ours).map_err(no_descriptors)?;
-    let (output, writer, _) = Output::open(format!("zygote of {}", spec.program.display())).map_err(no_descriptors)?;
-    let child = spawner.spawn(Spawn { instructions, descriptors: vec![theirs], output: writer }).await?;
-    let (process, exit) = watch_child(child);
-    let (forks, requests) = mpsc::unbounded_channel();
-    let (end, mut ended) = watch::channel(None);
-    let (said, hello) = oneshot::channel();
-    let attendant = Attendant {
-        stream,
-        buffer: BytesMut::new(),
-        process,
-        hello: Some(said),
-        forking: HashMap::new(),
-        children: HashMap::new(),
-        next_fork: 1,
-    };
-    tokio::spawn(attendant.attend(requests, exit, end));
-    let zygote = Arc::new(Zygote {
-        forks,
-        ended: ended.clone(),
-        output,
-        used: Mutex::new(Instant::now()),
-        _spawner: spawner.clone(),
-    });
-    match hello.await {
-        Ok(hello) => check_hello(hello, spec.language)?,
-        Err(_) => {
-            // The attendant always says how the zygote ended; fails only with the runtime.
-            let _ = ended.wait_for(Option::is_some).await;
-            return Err(ended_early(spec, &zygote.status(), &zygote.output.last()));
-        }
-    };
-    Ok(zygote)
-}
-
-impl Zygote {
-    fn status(&self) -> String {
-        self.ended.borrow().clone().unwrap_or_else(|| "unknown".to_owned())
-    }
-}
-
-/// How a forked worker will have ended.
-fn exit_of(process: Arc<Process>, end: oneshot::Receiver<String>) -> Exit {
-    Box::pin(async move {
-        match end.await {
-            Ok(status) => {
-                process.ended();
-                status
-            }
-            // The zygote has ended, and its children are told to die; this one may not have heard it.
-            Err(_) => {
-                process.kill();
-                let gone = timeout(ORPHAN_DEADLINE, process.gone()).await;
-                process.ended();
-                match gone {
-                    Ok(_) => "its zygote ended".to_owned(),
-                    Err(_) => format!("its zygote ended; killed, but has not ended within {ORPHAN_DEADLINE:?}"),
-                }
-            }
-        }
-    })
-}
-
-/// Looks after a zygote: sends requests, hears reports, and knows when it has ended.
-struct Attendant {
-    stream: UnixStream,
-    buffer: BytesMut,
-    process: Arc<Process>,
-    hello: Option<oneshot::Sender<v1::WorkerHello>>,
-    /// Requests by number; who waits, and until when.
-    forking: HashMap<u64, (oneshot::Sender<Result<Forked>>, Instant)>,
-    /// Children by request; told how they ended.
-    children: HashMap<u64, oneshot::Sender<String>>,
-    next_fork: u64,
-}
-
-impl Attendant {
-    async fn attend(
-        mut self,
-        mut requests: mpsc::UnboundedReceiver<Fork>,
-        mut exit: Exit,
-        end: watch::Sender<Option<String>>,
-    ) {
-        let problem = loop {
-            tokio::select! {
-                request = requests.recv() => match request {
-                    Some(fork) => if let Err(problem) = self.request(fork).await {
-                        break problem;
-                    },
-                    None => break "it was not wanted any more".to_owned(),
-                },
-                ready = self.stream.readable() => {
-                    if let Err(problem) = ready.map_err(|error| error.to_string()).and_then(|()| self.hear()) {
-                        break problem;
-                    }
-                }
-                status = &mut exit => {
-                    end.send_replace(Some(status));
-                    return;
-                }
-                () = self.overdue() => break format!("it has not forked for {FORK_DEADLINE:?}"),
-            }
-        };
-        // No more requests: those that wait fail, and their senders learn it.
-        drop(requests);
-        // A zygote that ends closes its link first: its own status says more.
-        let status = match timeout(Duration::from_millis(500), &mut exit).await {
-            Ok(status) => status,
-            Err(_) => {
-                self.process.kill();
-                format!("{problem}; {}", exit.await)
-            }
-        };
-        end.send_replace(Some(status));
-    }
-
-    /// Waits until a request is not answered in time.
-    async fn overdue(&self) {
-        match self.forking.values().map(|(_, deadline)| *deadline).min() {
-            Some(deadline) => sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn request(&mut self, fork: Fork) -> Result<(), String> {
-        let fork_id = self.next_fork;
-        self.next_fork += 1;
-        let Fork { temp_dir, directory, descriptors, forked } = fork;
-        let command = Command::Fork(v1::Fork { fork_id, temp_dir, directory });
-        let bytes = frame::encoded(&v1::WorkerCommand { request_id: 0, message: Some(command) })
-            .map_err(|error| error.to_string())?;
-        self.forking.insert(fork_id, (forked, Instant::now() + FORK_DEADLINE));
-        match timeout(FORK_DEADLINE, self.send(&bytes, &descriptors)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(format!("its link broke: {error}")),
-            Err(_) => Err(format!("it has read nothing for {FORK_DEADLINE:?}")),
-        }
-    }
-
-    /// The descriptors go with the first byte.
-    async fn send(&self, bytes: &[u8], descriptors: &[OwnedFd]) -> std::io::Result<()> {
-        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-        let mut sent = 0;
-        while sent < bytes.len() {
-            self.stream.writable().await?;
-            let written = self.stream.try_io(Interest::WRITABLE, || {
-                let written = match sent {
-                    0 => socket::write_with_descriptors(&self.stream, bytes, &descriptors)?,
-                    _ => socket::write_now(&self.stream, &bytes[sent..])?,
-                };
-                if written == 0 { Err(std::io::ErrorKind::WouldBlock.into()) } else { Ok(written) }
-            });
-            match written {
-                Ok(written) => sent += written,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads what is there.
-    fn hear(&mut self) -> Result<(), String> {
-        let buffer = &mut self.buffer;
-        let read = self.stream.try_io(Interest::READABLE, || match socket::read_now(&self.stream, buffer)? {
-            Read::Nothing => Err(std::io::ErrorKind::WouldBlock.into()),
-            other => Ok(other),
-        });
-        match read {
-            Ok(Read::End) => return Err("it closed its link".to_owned()),
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(format!("its link broke: {error}")),
-        }
-        while let Some(bytes) = frame::take(&mut self.buffer).map_err(|error| error.to_string())? {
-            let message: v1::WorkerMessage = frame::decode(bytes).map_err(|error| error.to_string())?;
-            match message.message {
-                Some(Message::Hello(hello)) => {
-                    if let Some(waiting) = self.hello.take() {
-                        // Fails if the start was given up.
-                        let _ = waiting.send(hello);
-                    }
-                }
-                Some(Message::ForkReport(report)) => self.report(report),
-                _ => return Err("it sent what only a worker sends".to_owned()),
-            }
-        }
-        Ok(())
-    }
-
-    fn report(&mut self, report: v1::ForkReport) {
-        let v1::ForkReport { fork_id, process_id, exited, exit_code, signal, problem } = report;
-        if exited {
-            if let Some(end) = self.children.remove(&fork_id) {
-                let status = describe_end((signal == 0).then_some(exit_code), signal);
-                // Fails if the start was given up.
-                let _ = end.send(status);
-            }
-            return;
-        }
-        let Some((forked, _)) = self.forking.remove(&fork_id) else { return };
-        if !problem.is_empty() {
-            let error = Error::new(ErrorKind::Unavailable, "start a python worker", problem);
-            // As above.
-            let _ = forked.send(Err(error.hint("check the limit of processes: ulimit -u")));
-            return;
-        }
-        let (ends, end) = oneshot::channel();
-        self.children.insert(fork_id, ends);
-        let process = Arc::new(Process::new(process_id));
-        if let Err(Ok(unwanted)) = forked.send(Ok(Forked { process, end })) {
-            unwanted.process.kill();
-        }
-    }
 }

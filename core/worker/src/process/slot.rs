@@ -52,6 +52,9 @@ impl SlotLink {
                     Ok(()) => guarded(|| runner.run(slot, &task)),
                     Err(error) => TaskOutcome::Failed(error),
                 };
+                if task.frame.isolated {
+                    runner.rest(slot);
+                }
                 let result = result_frame(&task.frame, outcome);
                 self.outbox.lock().push(&result)?;
                 has_run = true;

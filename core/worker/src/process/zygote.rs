@@ -1,4 +1,5 @@
-//! The warm Python process that slot processes are forked from.
+//! The warm Python process that slot processes are forked from: a zygote, or a template, which a zygote has forked, which
+//! is confined, and which has imported modules.
 //!
 //! One thread, no tasks: it waits for requests to fork, and for its children to end.
 
@@ -108,6 +109,22 @@ impl Zygote {
         self.content.send(Message::ForkReport(v1::ForkReport { fork_id, process_id: pid, ..v1::ForkReport::default() }))
     }
 
+    /// Template, before its first fork: tells the node which module it begins to import, so that the node knows which one
+    /// has ended the process, or never ends.
+    pub fn preloading(&self, module: &str) -> Result<()> {
+        self.content.send(Message::Preloading(v1::Preloading { module: module.to_owned() }))
+    }
+
+    /// Template: all modules are imported. `names`: the top-level names that it has loaded, or has looked for in vain.
+    pub fn preloaded(&self, names: Vec<String>) -> Result<()> {
+        self.content.send(Message::Preloaded(v1::Preloaded { names, problem: String::new() }))
+    }
+
+    /// Template: the module that it has begun with cannot be preloaded. The process must exit.
+    pub fn cannot_preload(&self, problem: &str) -> Result<()> {
+        self.content.send(Message::Preloaded(v1::Preloaded { names: Vec::new(), problem: problem.to_owned() }))
+    }
+
     /// Tells the node that the fork could not be made.
     pub fn failed(&mut self, fork_id: u64, problem: &str) -> Result<()> {
         let problem = problem.to_owned();
@@ -152,12 +169,15 @@ impl Content {
                 .pop_front()
                 .ok_or_else(|| Error::internal("fork", "a request came without its descriptors"))
         };
-        let (control, link, output) = (next()?, next()?, next()?);
+        let control = next()?;
+        let link = fork.template.is_none().then(&mut next).transpose()?;
+        let output = next()?;
         let foreign = self.children.iter().map(|child| child.exit.as_raw_fd());
         Ok(ForkRequest {
             fork_id: fork.fork_id,
             temp_dir: fork.temp_dir.into(),
             directory: (!fork.directory.is_empty()).then(|| fork.directory.into()),
+            template: fork.template,
             control,
             link,
             output,
@@ -204,13 +224,16 @@ impl Content {
     }
 }
 
-/// A request to fork a slot process.
+/// A request to fork a slot process, or a template.
 pub struct ForkRequest {
     fork_id: u64,
     temp_dir: PathBuf,
     directory: Option<PathBuf>,
+    /// The process is to be a template.
+    template: Option<v1::Template>,
     control: OwnedFd,
-    link: OwnedFd,
+    /// `None`: a template has none.
+    link: Option<OwnedFd>,
     output: OwnedFd,
     /// Descriptors of the zygote that a child must not keep open.
     foreign: Vec<RawFd>,
@@ -224,15 +247,43 @@ impl ForkRequest {
         self.fork_id
     }
 
+    /// The modules that the child is to import, if it is to be a template.
+    pub fn modules(&self) -> Option<&[String]> {
+        self.template.as_ref().map(|template| template.modules.as_slice())
+    }
+
+    /// In a child that is to be a template, before anything else: as [`ForkRequest::enter_child`]. Returns its end of its
+    /// own control link, and its temporary directory, which its children may write to as well: libraries remember where
+    /// they were when they were loaded.
+    ///
+    /// # Errors
+    /// As [`ForkRequest::enter_child`].
+    pub fn enter_template(self) -> Result<(Zygote, PathBuf)> {
+        self.detach().map_err(entering)?;
+        let writable = self.template.into_iter().flat_map(|template| template.writable).map(PathBuf::from);
+        let inherited = self.confinement.map(|confinement| {
+            let inherited = confinement.with_writable([self.temp_dir.clone()]);
+            inherited.clone().with_writable(writable).apply();
+            inherited
+        });
+        let content = Content {
+            control: self.control,
+            buffer: BytesMut::new(),
+            descriptors: VecDeque::new(),
+            children: Vec::new(),
+            confinement: inherited,
+        };
+        Ok((Zygote { content: ManuallyDrop::new(content), owner: std::process::id() }, self.temp_dir))
+    }
+
     /// In the child, before anything else: takes the output over, closes what is the zygote's, dies with the zygote,
     /// enters the temporary directory and confines itself. Starts no thread.
     ///
     /// # Errors
     /// When the system refuses one of these steps, or the zygote has died meanwhile: the child must exit.
     pub fn enter_child(self) -> Result<ChildLinks> {
-        self.detach().map_err(|error| {
-            Error::new(ErrorKind::Internal, "enter a forked worker", error.to_string()).with_source(error)
-        })?;
+        self.detach().map_err(entering)?;
+        let link = self.link.ok_or_else(|| Error::internal("enter a forked worker", "it has no link"))?;
         if let Some(confinement) = &self.confinement {
             let bytecode =
                 self.directory.as_ref().and_then(|directory| Some(directory.parent()?.join(BYTECODE_FOLDER)));
@@ -241,7 +292,7 @@ impl ForkRequest {
         }
         Ok(ChildLinks {
             control_fd: self.control.into_raw_fd(),
-            link_fd: self.link.into_raw_fd(),
+            link_fd: link.into_raw_fd(),
             temp_dir: self.temp_dir,
             directory: self.directory,
         })
@@ -262,6 +313,10 @@ impl ForkRequest {
         }
         std::env::set_current_dir(&self.temp_dir)
     }
+}
+
+fn entering(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Internal, "enter a forked worker", error.to_string()).with_source(error)
 }
 
 /// Makes `descriptor` another name of what `by` is.

@@ -6,4 +6,5 @@ pub mod death;
 pub mod queue;
 pub mod start;
 pub mod tasks;
+pub mod template;
 pub mod zygote;

@@ -8,6 +8,7 @@
 
 mod cases;
 mod fixture;
+mod log;
 mod worker;
 
 use std::{env, pin::Pin, process::ExitCode, time::Duration};
@@ -35,8 +36,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> ExitCode {
-    let cases: Vec<Case> = cases![
+fn cases() -> Vec<Case> {
+    cases![
         start::says_hello,
         start::a_foreign_build_is_refused,
         start::a_worker_that_cannot_work_says_why,
@@ -73,12 +74,28 @@ fn run(arguments: &[String]) -> ExitCode {
         zygote::a_stopped_zygote_is_replaced,
         zygote::a_zygote_without_children_ends,
         zygote::children_are_confined_each_to_its_own,
+        zygote::zygotes_are_bounded,
+        template::later_workers_have_what_earlier_ones_imported,
+        template::trust_groups_share_none,
+        template::a_class_path_with_a_name_of_it_does_without,
+        template::modules_that_cannot_be_imported_are_left_out,
+        template::more_modules_make_another_one,
+        template::it_dies_and_is_replaced,
+        template::it_goes_when_it_is_idle_or_its_program_has_gone,
+        template::they_are_bounded,
+        template::it_may_write_where_its_group_may,
+        template::what_it_says_is_not_believed,
+        template::workers_start_without_it_if_they_must,
         confinement::only_what_is_listed,
         confinement::nothing_leaks_in,
-    ];
+    ]
+}
+
+fn run(arguments: &[String]) -> ExitCode {
+    log::keep();
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut failed = Vec::new();
-    for (name, case) in cases {
+    for (name, case) in cases() {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| name.contains(wanted.as_str())) {
             continue;
         }

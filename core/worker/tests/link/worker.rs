@@ -14,7 +14,7 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use haulier_model::{Codec, Digest, Error, ErrorKind, Language, Result};
 use haulier_protocol::{Message, v1};
-use haulier_worker::{Canceller, HelloInfo, Task, TaskOutcome, TaskRunner, WorkerProcess, Zygote};
+use haulier_worker::{Canceller, ForkRequest, HelloInfo, Task, TaskOutcome, TaskRunner, WorkerProcess, Zygote};
 use parking_lot::{Condvar, Mutex};
 
 /// A worker says this about itself, unless the file `mode` in its temporary directory says otherwise.
@@ -57,21 +57,57 @@ pub fn java() -> ExitCode {
 
 /// Plays an interpreter from which slots are forked.
 pub fn zygote() -> ExitCode {
-    let mut zygote = Zygote::connect(control_fd(), hello(Language::Python)).unwrap();
+    fork_for(Zygote::connect(control_fd(), hello(Language::Python)).unwrap(), |_| None)
+}
+
+/// Forks what the node asks for, and says that the child is another process where `lie` knows one.
+fn fork_for(mut zygote: Zygote, lie: impl Fn(u64) -> Option<u32>) -> ExitCode {
     while let Some(request) = zygote.next().unwrap() {
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
+            0 if request.modules().is_some() => template(request),
             0 => {
                 let links = request.enter_child().unwrap();
                 // SAFETY: as above.
                 unsafe { env::set_var("TMPDIR", &links.temp_dir) };
+                if env::var("PRELOADED").is_ok_and(|modules| modules.contains("dies_in_children")) {
+                    exit(9);
+                }
                 let process = WorkerProcess::connect(links.control_fd, hello(Language::Python)).unwrap();
                 serve(process, vec![(0, links.link_fd)]);
             }
-            pid => zygote.forked(request.fork_id(), pid as u32).unwrap(),
+            pid => zygote.forked(request.fork_id(), lie(request.fork_id()).unwrap_or(pid as u32)).unwrap(),
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Plays a process that has imported modules; some have effects.
+fn template(request: ForkRequest) -> ! {
+    let modules = request.modules().unwrap().to_vec();
+    let (zygote, folder) = request.enter_template().unwrap();
+    for module in &modules {
+        zygote.preloading(module).unwrap();
+        match module.as_str() {
+            "hangs" => wait_for_end(),
+            "aborts" => std::process::abort(),
+            "raises" => {
+                zygote.cannot_preload("it raises").unwrap();
+                exit(0);
+            }
+            _ => {}
+        }
+    }
+    // SAFETY: this process has one thread.
+    unsafe {
+        env::set_var("PRELOADED", modules.join(" "));
+        env::set_var("TEMPLATE_FOLDER", folder);
+    }
+    let lies = modules.iter().any(|module| module == "lies");
+    let parent = std::os::unix::process::parent_id();
+    zygote.preloaded(modules).unwrap();
+    fork_for(zygote, |_| lies.then_some(parent));
+    exit(0)
 }
 
 fn serve(process: Arc<WorkerProcess>, slots: Vec<(u16, i32)>) -> ! {
@@ -140,6 +176,10 @@ impl Runner {
         let text = String::from_utf8_lossy(task.payload()).into_owned();
         match task.frame.entry_point.as_str() {
             "echo" => Ok(task.payload().to_vec()),
+            "import" => {
+                self.process.report_imports(text.split(' ').map(str::to_owned).collect())?;
+                Ok(Vec::new())
+            }
             "slot" => Ok(slot.to_string().into()),
             "many" => Ok(vec![7; text.parse().unwrap()]),
             "panic" => panic!("{text}"),

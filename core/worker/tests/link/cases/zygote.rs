@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::fixture::{Running, Site, gone, text};
 
 /// The process that a worker was forked from.
-fn zygote_of(running: &Running) -> u32 {
+pub(super) fn zygote_of(running: &Running) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.worker.process_id())).unwrap();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
     parent.trim().parse().unwrap()
@@ -89,7 +89,7 @@ pub async fn a_zygote_without_children_ends() {
     assert_eq!(site.start().await.call("echo", "again").await.unwrap(), "again");
 }
 
-fn gone_by_now(process_id: u32) -> bool {
+pub(super) fn gone_by_now(process_id: u32) -> bool {
     !std::path::Path::new(&format!("/proc/{process_id}")).exists()
 }
 
@@ -101,4 +101,20 @@ pub async fn children_are_confined_each_to_its_own() {
     one.call("write", text(&first.path("mine"))).await.unwrap();
     one.call("write", text(&second.path("other's"))).await.unwrap_err();
     assert!(!second.path("other's").exists());
+}
+
+pub async fn zygotes_are_bounded() {
+    let site = Site::new(Language::Python);
+    let mut zygotes = Vec::new();
+    for number in 0..9 {
+        let mut other = Site::beside(Language::Python, site.supervisor());
+        other.spec.memory = Some((8 << 30) + number);
+        let mut running = other.start().await;
+        zygotes.push(zygote_of(&running));
+        running.worker.kill();
+        running.heard.lost().await;
+    }
+    assert!(gone(zygotes[0]).await, "it was not used for longest");
+    assert!(zygotes[1..].iter().all(|zygote| !gone_by_now(*zygote)));
+    assert!(crate::log::has("a zygote makes room for another one"));
 }

@@ -13,6 +13,7 @@ printf '%s processors, Linux %s, %s\n' "$(nproc)" "$(uname -r)" "$(java -version
 "$python" idle.py
 ../with_node.sh "$python" tasks.py
 ../with_node.sh "$python" units.py
+../with_node.sh "$python" holding.py
 ../with_node.sh "$python" python_code.py
 ../with_node.sh "$python" import_score.py
 HAULIER_NODE_ARGUMENTS="--python $python" ../with_node.sh "$python" fresh_slots.py

@@ -107,6 +107,23 @@ extern "system" fn Java_io_haulier_client_Native_openScope<'local>(
 }
 
 #[unsafe(no_mangle)]
+extern "system" fn Java_io_haulier_client_Native_closeScope<'local>(
+    env: EnvUnowned<'local>,
+    class: JClass<'local>,
+    scope: jlong,
+) {
+    native(env, &class, |_| {
+        // With a connection all its scopes are closed.
+        if let Some(scope) = SCOPES.close(scope)
+            && let Ok(open) = CONNECTIONS.get(scope.connection, "close a scope")
+        {
+            open.cluster.close_scope(&scope.code);
+        }
+        Ok(())
+    });
+}
+
+#[unsafe(no_mangle)]
 extern "system" fn Java_io_haulier_client_Native_refreshScope<'local>(
     env: EnvUnowned<'local>,
     class: JClass<'local>,

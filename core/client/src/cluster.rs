@@ -79,6 +79,15 @@ impl Cluster {
         Arc::new(CodeScope::new(self.owner.session.clone(), kind, roots))
     }
 
+    /// Ends a scope whose class loader has gone: the nodes let its code and their loaders of it go. Nothing may be submitted
+    /// with it any more, and what was submitted must have ended. Does not block; a second call does nothing.
+    pub fn close_scope(&self, scope: &CodeScope) {
+        let ended = scope.end();
+        if !ended.is_empty() {
+            self.owner.directs.end_code(&ended);
+        }
+    }
+
     /// The task `entry_point` of a unit: a Java class or `Class#staticMethod`, or a Python `module:callable`.
     pub fn task(&self, units: impl Into<Units>, entry_point: impl Into<String>) -> Task {
         Task::new(self.clone(), units.into(), entry_point.into())

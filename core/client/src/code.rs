@@ -55,6 +55,7 @@ impl CodeScope {
             warm: RwLock::default(),
             preparing: Mutex::default(),
             kept: Mutex::default(),
+            announced: Mutex::default(),
             foreign: Mutex::default(),
         });
         session.code.scopes.lock().push(scope.clone());
@@ -89,6 +90,21 @@ impl CodeScope {
         self.scope.changes.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// See [`Cluster::close_scope`](crate::Cluster::close_scope). Returns the snapshots that no other scope has.
+    pub(crate) fn end(&self) -> Vec<Digest> {
+        if self.session.check(OPERATION).is_err() {
+            return Vec::new();
+        }
+        let (code, announced) = (&self.session.code, std::mem::take(&mut *self.scope.announced.lock()));
+        // Before the other scopes are looked at: what one of them offers from here on stays.
+        let last_offer = code.last_offer();
+        let gone = code.forget(&self.scope, announced);
+        if !gone.is_empty() {
+            self.session.end_code(&gone, last_offer);
+        }
+        gone
+    }
+
     /// What [`CodeScope::prepare`] would return at once: the node has it all, and nothing has changed. Never waits.
     pub fn prepared(&self, start: &[String]) -> Option<CodeReference> {
         self.session.check(OPERATION).ok()?;
@@ -111,6 +127,8 @@ struct Scope {
     /// Snapshots that can still be asked for, the newest last; in a lock of its own, because an answer must not wait
     /// for a transfer.
     kept: Mutex<VecDeque<Arc<PackedRoots>>>,
+    /// All snapshots that nodes were told of.
+    announced: Mutex<HashSet<Digest>>,
     /// What the newest snapshot imports that it does not have.
     foreign: Mutex<Foreign>,
 }
@@ -201,7 +219,10 @@ impl Scope {
         let announced = self.warm.read().announced(standing.epoch, snapshot.digest);
         let reference = match announced {
             Some(reference) if new.is_empty() => reference,
-            _ => offer::offer(session, standing, snapshot, &new)?,
+            _ => {
+                self.announced.lock().insert(snapshot.digest);
+                offer::offer(session, standing, snapshot, &new)?
+            }
         };
         session.code.offered.lock().extend(standing.epoch, new);
         Ok(reference)
@@ -328,6 +349,13 @@ impl Offered {
         self.retain_new(self.epoch, digests);
     }
 
+    /// Whether the node still has them is not known any more.
+    fn forget(&mut self, digests: impl IntoIterator<Item = Digest>) {
+        for digest in digests {
+            self.digests.remove(&digest);
+        }
+    }
+
     fn extend(&mut self, epoch: u64, digests: impl IntoIterator<Item = Digest>) {
         if let Some(offered) = self.of(epoch) {
             offered.extend(digests);
@@ -335,7 +363,7 @@ impl Offered {
     }
 }
 
-/// All scopes of a session, as the node may ask for them. They stay until the session ends.
+/// The scopes of a session, as the node may ask for them. Each stays until it is closed, or the session ends.
 pub(crate) struct Registry {
     scopes: Arc<Mutex<Vec<Arc<Scope>>>>,
     offered: Mutex<Offered>,
@@ -382,6 +410,27 @@ impl Registry {
                 .context("snapshot", wanted.to_string())
                 .hint("submit the task again")
         })
+    }
+
+    /// Forgets a scope. Returns those of its snapshots that no other scope has; what only they hold is offered anew when it
+    /// comes again.
+    fn forget(&self, scope: &Arc<Scope>, mut announced: HashSet<Digest>) -> Vec<Digest> {
+        let others = {
+            let mut scopes = self.scopes.lock();
+            scopes.retain(|other| !Arc::ptr_eq(other, scope));
+            scopes.clone()
+        };
+        for other in others {
+            for snapshot in other.kept.lock().iter() {
+                announced.remove(&snapshot.digest);
+            }
+        }
+        let kept = std::mem::take(&mut *scope.kept.lock());
+        let gone = kept.iter().filter(|snapshot| announced.contains(&snapshot.digest));
+        self.offered.lock().forget(
+            gone.flat_map(|snapshot| &snapshot.roots).flat_map(|root| root.root.contents()).map(|(digest, _)| digest),
+        );
+        announced.into_iter().collect()
     }
 
     fn next_offer(&self) -> u64 {

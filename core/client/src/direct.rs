@@ -111,6 +111,17 @@ impl Directs {
         Some(direct.map_or(Ok(false), |direct| direct.session.cancel(number, force)))
     }
 
+    /// Tells the nodes that no task will need the code of these snapshots any more.
+    pub(crate) fn end_code(&self, snapshots: &[Digest]) {
+        for direct in self.standing() {
+            let mut offers = direct.offers.lock();
+            for snapshot in snapshots {
+                offers.remove(snapshot);
+            }
+            direct.session.end_code(snapshots, direct.session.code.last_offer());
+        }
+    }
+
     /// Ends all of them: what they lead to is over for the client.
     pub(crate) fn close(&self) -> Vec<Arc<Session>> {
         if self.main.check("close").is_err() {

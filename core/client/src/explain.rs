@@ -26,8 +26,8 @@ pub struct Question {
     pub policy: LoadingPolicy,
     /// As of [`Task::parent_first`](crate::Task::parent_first).
     pub parent_prefixes: Vec<String>,
-    /// A task of this identity that runs at the node that this client is connected to, or has ended in the last ten
-    /// minutes: "SESSION/NUMBER", as the error of a task says it. Then the name is enough: the rest is that of the task.
+    /// A task of this identity that runs on any node, or has ended in the last ten minutes: "SESSION/NUMBER", as the
+    /// error of a task says it. Then the name is enough: the rest is that of the task. The node that ran it is asked.
     pub task: String,
 }
 
@@ -82,7 +82,8 @@ impl Cluster {
     /// # }
     /// ```
     ///
-    /// Errors: `NotFound` for a unit, a session or a task that is not there, `InvalidArgument` without any of them.
+    /// Errors: `NotFound` for a unit, a session or a task that is not there, `InvalidArgument` without any of them,
+    /// `Unavailable` where the node that ran the task is lost.
     pub async fn explain(&self, question: Question) -> Result<Explanation> {
         let Question { name, units, session, snapshot, language, policy, parent_prefixes, task } = question;
         let operation = format!("explain {name}");

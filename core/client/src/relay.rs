@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use haulier_model::{DeploymentMode, Language, Result};
+use haulier_model::{DeploymentMode, Digest, Language, Result};
 use haulier_protocol::v1;
 
 use crate::{Completion, ConnectOptions, TaskId, session::Session};
@@ -69,6 +69,11 @@ impl Relay {
     /// As [`Cluster::cancel`](crate::Cluster::cancel).
     pub fn cancel(&self, task: TaskId, force: bool) -> Result<bool> {
         self.session.cancel(task, force)
+    }
+
+    /// No task will need the code of these snapshots any more.
+    pub fn end_code(&self, snapshots: &[Digest]) {
+        self.session.end_code(snapshots, self.session.code.last_offer());
     }
 
     /// Says goodbye; tasks that are not answered complete with `Canceled` on the calling thread.

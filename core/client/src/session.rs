@@ -39,7 +39,7 @@ use crate::{
     runtime,
 };
 use bytes::Bytes;
-use haulier_model::{Error, ErrorKind, Result};
+use haulier_model::{Digest, Error, ErrorKind, Result};
 use haulier_protocol::v1;
 use parking_lot::{Mutex, RwLock};
 use tokio::{
@@ -182,6 +182,13 @@ impl Session {
         let (pending, finished) = self.update(|state| state.cancel(task, force));
         complete(finished);
         Ok(pending)
+    }
+
+    /// Tells the node that no task will need the code of these snapshots any more. What a connection that breaks loses of
+    /// it, ends with the session.
+    pub(crate) fn end_code(&self, snapshots: &[Digest], last_offer: u64) {
+        let end = v1::CodeEnd { snapshots: Digest::concatenate(snapshots).into(), last_offer };
+        self.update(|state| state.code_ends.push(end));
     }
 
     /// Says goodbye; what is unanswered completes now, on the calling thread.

@@ -76,7 +76,8 @@ impl Admission {
 pub(crate) fn admit(node: &Arc<NodeCore>, session: &Arc<Session>, submit: v1::Submit) {
     let id = node.scheduler.next_run();
     node.notice_sleep();
-    if session.register(submit.task_id, id) != Registered::New {
+    let named = if session.origin.is_some() { submit.client_task_id } else { submit.task_id };
+    if session.register(submit.task_id, named, id) != Registered::New {
         return;
     }
     let deadline = (submit.deadline_ms > 0).then(|| Instant::now() + Duration::from_millis(submit.deadline_ms));

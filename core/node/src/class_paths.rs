@@ -1,5 +1,6 @@
 //! Class paths of tasks: from units and a snapshot to roots, and on to what a worker needs to load from them.
 
+mod fetching;
 mod python;
 
 use std::{
@@ -13,22 +14,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt, future::Shared};
 use haulier_model::{ClassPath, ClassPathSource, Digest, Error, ErrorKind, Language, Manifest, Result, Root, RootKind};
 use haulier_protocol::v1;
 use haulier_store::Store;
 use parking_lot::Mutex;
 
-use self::python::PythonNeeds;
+use self::{fetching::Fetches, python::PythonNeeds};
 use crate::{
-    code::{self, Snapshot},
-    directories::Directories,
-    jdks,
-    local_code::LocalCode,
-    options::Limits,
-    past_tasks::TaskCode,
-    session::Session,
-    units::PinnedUnit,
+    code::Snapshot, directories::Directories, jdks, local_code::LocalCode, options::Limits, past_tasks::TaskCode,
+    session::Session, units::PinnedUnit,
 };
 
 /// A class path whose roots are known; lives as long as a task, a session or a worker needs it.
@@ -45,7 +39,7 @@ pub(crate) struct ResolvedClassPath {
     _units: Vec<Arc<PinnedUnit>>,
     /// Who can be asked for entries of the snapshot: every session with the same content.
     origins: Mutex<Vec<Weak<Session>>>,
-    fetching: Mutex<HashMap<Digest, Shared<futures_util::future::BoxFuture<'static, Result<()>>>>>,
+    fetching: Fetches,
     /// Whether its code stays after its clients have left.
     stays: AtomicBool,
 }
@@ -189,7 +183,7 @@ impl ClassPaths {
             directory,
             _units: sources.units,
             origins: Mutex::default(),
-            fetching: Mutex::default(),
+            fetching: Fetches::default(),
             stays: AtomicBool::new(false),
         });
         resolved.add_origin(session);
@@ -320,79 +314,14 @@ impl ClassPaths {
         let missing = self.store.missing(entries.iter().map(|entry| entry.digest));
         if !missing.is_empty() {
             let first = request.paths.first().map_or("", String::as_str);
-            self.fetch(class_path, root, missing).await.map_err(|error| unreachable_code(error, first, &root.label))?;
+            self.fetch(class_path, root, missing)
+                .await
+                .map_err(|error| fetching::unreachable_code(error, first, &root.label))?;
         }
         let mut packs = Packs::default();
         let entries = entries.into_iter().map(|entry| packs.locate(&self.store, entry)).collect();
         Ok(v1::EntryAnswer { packs: packs.files, entries, error: None })
     }
-
-    /// However many tasks ask for the same entries, the client is asked once.
-    async fn fetch(
-        &self,
-        class_path: &Arc<ResolvedClassPath>,
-        root: &ResolvedRoot,
-        missing: Vec<Digest>,
-    ) -> Result<()> {
-        let Some(snapshot) = root.snapshot else {
-            return Err(Error::internal("load code", format!("content of {} is missing in the store", root.label)));
-        };
-        let key = Digest::of(&Digest::concatenate(&missing));
-        let shared = {
-            let mut fetching = class_path.fetching.lock();
-            if let Some(running) = fetching.get(&key) {
-                running.clone()
-            } else {
-                let origins = class_path.origins.lock().clone();
-                let (limit, round_trips) = (self.limits.code, self.code_round_trips.clone());
-                let ask = async move {
-                    round_trips.fetch_add(1, Ordering::Relaxed);
-                    ask(origins, snapshot, &missing, limit).await
-                };
-                let future = ask.boxed().shared();
-                fetching.insert(key, future.clone());
-                future
-            }
-        };
-        let result = shared.await;
-        class_path.fetching.lock().remove(&key);
-        result
-    }
-}
-
-async fn ask(
-    origins: Vec<Weak<Session>>,
-    snapshot: Digest,
-    missing: &[Digest],
-    limit: std::time::Duration,
-) -> Result<()> {
-    let mut last = None;
-    let sessions = origins.iter().rev().filter_map(Weak::upgrade).filter(|session| !session.is_ended());
-    for session in sessions.filter(|session| session.code.snapshot(&snapshot).is_some()) {
-        match code::fetch(&session, snapshot, missing, limit).await {
-            Ok(()) => return Ok(()),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| {
-        Error::new(ErrorKind::SessionLost, "load code", "the client that has the code has gone")
-            .hint("deploy the code as a unit to be independent of the client: haulier deploy NAME PATH")
-    }))
-}
-
-/// What was asked for is named: the task has only begun to load it.
-fn unreachable_code(error: Error, path: &str, label: &str) -> Error {
-    if error.kind() != ErrorKind::SessionLost {
-        return error.context("code", path);
-    }
-    let message = format!("'{path}' of {label} has never come to this node, and the client that has it has gone");
-    Error::new(ErrorKind::SessionLost, "load code", message)
-        .context("code", path)
-        .hint(
-            "run it again from the program that has it; to be independent of that: haulier deploy NAME PATH, or, while \
-             the program runs, haulier promote SESSION NAME",
-        )
-        .with_source(error)
 }
 
 #[derive(Default)]

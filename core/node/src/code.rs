@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use haulier_model::{Digest, Error, ErrorKind, Manifest, Result};
+use haulier_model::{ClassPathSource, Digest, Error, ErrorKind, Manifest, Result};
 use haulier_protocol::v1;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::session::Session;
+use crate::{core::NodeCore, session::Session};
 
 type Waiting = Box<dyn FnOnce(Result<()>) + Send>;
 
@@ -54,6 +54,8 @@ pub(crate) struct SessionCode(Mutex<State>);
 #[derive(Default)]
 struct State {
     snapshots: HashMap<Digest, Arc<Snapshot>>,
+    /// The last offer of each that had one.
+    offers: HashMap<Digest, u64>,
     /// Their digests, oldest first.
     order: Vec<Digest>,
     complete: HashSet<u64>,
@@ -108,12 +110,28 @@ impl SessionCode {
                 vacant.insert(Arc::new(Snapshot { manifest, names }));
                 order.push(digest);
             }
+            if offer_id != 0 {
+                state.offers.insert(digest, offer_id);
+            }
             state.complete.insert(offer_id);
             state.waiting.remove(&offer_id)
         };
         for then in waiting.into_iter().flatten() {
             then(Ok(()));
         }
+    }
+
+    /// Forgets those of `ended` that were not offered after `last_offer`, and returns them.
+    pub(crate) fn forget(&self, mut ended: Vec<Digest>, last_offer: u64) -> Vec<Digest> {
+        let mut state = self.0.lock();
+        let State { snapshots, offers, order, .. } = &mut *state;
+        ended.retain(|digest| offers.get(digest).is_none_or(|offer| *offer <= last_offer));
+        ended.retain(|digest| snapshots.remove(digest).is_some());
+        for digest in &ended {
+            offers.remove(digest);
+        }
+        order.retain(|digest| snapshots.contains_key(digest));
+        ended
     }
 
     /// The code of an offer was refused: the tasks that wait for it fail.
@@ -163,6 +181,18 @@ impl SessionCode {
             then(Err(error.clone()));
         }
     }
+}
+
+/// A class loader of the client has gone: its code, and the loaders that this session holds for it, go here and at the
+/// nodes that tasks were passed on to.
+pub(crate) fn end(node: &NodeCore, session: &Session, ended: &v1::CodeEnd) -> Result<()> {
+    let snapshots = session.code.forget(Digest::split(&ended.snapshots)?, ended.last_offer);
+    for snapshot in &snapshots {
+        session.placements.forget_source(ClassPathSource::Snapshot(*snapshot));
+        session.loaders.forget_manifest(snapshot);
+    }
+    node.relays.end_code(session, &snapshots);
+    Ok(())
 }
 
 /// Asks the client of `session` for entries, and waits until they are in the store.

@@ -16,7 +16,8 @@ use haulier_protocol::{
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    admission, core::NodeCore, identity::Identity, modules, run::StopReason, server::INLINE_LIMIT, session::Session,
+    admission, code, core::NodeCore, identity::Identity, modules, run::StopReason, server::INLINE_LIMIT,
+    session::Session,
 };
 
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
@@ -151,6 +152,11 @@ async fn read(node: Arc<NodeCore>, session: Arc<Session>, stream: u64, mut incom
 fn take(node: &Arc<NodeCore>, session: &Arc<Session>, message: v1::ConnectRequest) {
     if let Some(ack) = message.result_ack {
         session.acknowledge(ack.sequence);
+    }
+    for end in &message.code_ends {
+        if let Err(error) = code::end(node, session, end) {
+            tracing::debug!(session = session.id, %error, "the end of code was not understood");
+        }
     }
     for cancel in message.cancels {
         if let Some(run) = session.run_of(cancel.task_id) {

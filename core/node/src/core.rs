@@ -169,6 +169,13 @@ impl NodeCore {
         })
     }
 
+    /// The sessions of a client: its own, and those in which other nodes pass its tasks on to this one.
+    pub(crate) fn sessions_of(&self, id: &str, identity: &Identity) -> Vec<Arc<Session>> {
+        let sessions = self.sessions.lock();
+        let of_client = sessions.values().filter(|session| session.id == id && session.identity == *identity);
+        of_client.cloned().collect()
+    }
+
     pub(crate) fn new_session(&self, identity: Identity, hello: &v1::ClientHello) -> Result<Arc<Session>> {
         let mut random = [0; 48];
         let filled = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
@@ -210,9 +217,7 @@ impl NodeCore {
         if self.sessions.lock().remove(&session.token).is_none() {
             return;
         }
-        if session.origin.is_none() {
-            self.past_tasks.keep(session);
-        }
+        self.past_tasks.keep(session);
         let runs = session.end(reason);
         // After its end, so that a task that is passed on meanwhile is seen by one of both.
         self.relays.end_session(session);
@@ -259,7 +264,7 @@ impl NodeCore {
     /// No session keeps the loaders of a unit that is gone.
     fn forget_loaders_of(&self, unit: &Digest) {
         let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
-        sessions.iter().for_each(|session| session.loaders.forget_unit(unit));
+        sessions.iter().for_each(|session| session.loaders.forget_manifest(unit));
         self.continuous.forget_unit(unit);
     }
 

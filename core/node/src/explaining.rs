@@ -1,5 +1,7 @@
 //! `explain`: where a name of a class path comes from. Reads lists of files, and loads nothing.
 
+mod elsewhere;
+
 use haulier_loader::{ExplainedPlace, Explanation, Index, IndexOptions, IndexRoot, RootEntry};
 use haulier_model::{Error, ErrorKind, Language, LoadingPolicy, Manifest, Result, Root, RootKind, UnitReference};
 use haulier_protocol::v1;
@@ -7,7 +9,7 @@ use haulier_protocol::v1;
 use crate::{
     core::NodeCore,
     identity::Identity,
-    past_tasks::{self, TaskCode},
+    past_tasks::{self, TaskCode, TaskPlace},
     placing::parent_prefixes,
 };
 
@@ -30,18 +32,41 @@ pub(crate) async fn explain(
     identity: &Identity,
     request: v1::ExplainRequest,
 ) -> Result<v1::ExplainResponse> {
-    let invalid =
-        |message: &str, hint: &str| Err(Error::new(ErrorKind::InvalidArgument, OPERATION, message).hint(hint));
-    if request.name.is_empty() || request.name.len() > LONGEST_NAME {
-        return invalid("there is no name, or a very long one", "haulier explain com.acme.Price --unit pricing");
+    check_name(&request.name)?;
+    if request.task.is_empty() {
+        return Ok(search(of_names(node, identity, &request).await?, &request.name));
     }
-    let Searched { languages, policy, parent_prefixes, roots } = match request.task.as_str() {
-        "" => of_names(node, identity, &request).await?,
-        task => of_task(node, &*past_tasks::code_of(node, task, identity)?, task)?,
-    };
+    let (name, task) = (&request.name, &request.task);
+    match past_tasks::place_of(node, task, identity)? {
+        Some(TaskPlace::Here(code)) => Ok(search(of_task(node, &code, task)?, name)),
+        place => elsewhere::explain(node, identity, name, task, place).await,
+    }
+}
+
+/// Explains a name as a task found it that has run on this node, for a client of another one.
+pub(crate) fn explain_for_peer(node: &NodeCore, request: &v1::ExplainTaskRequest) -> Result<v1::ExplainResponse> {
+    let v1::ExplainTaskRequest { name, task, identity } = request;
+    check_name(name)?;
+    match past_tasks::place_of(node, task, &Identity::relayed(identity))? {
+        Some(TaskPlace::Here(code)) => Ok(search(of_task(node, &code, task)?, name)),
+        _ => Err(elsewhere::unknown(task, &format!("the node '{}' does not know its class path", node.name))),
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        let message = "there is no name, or a very long one";
+        return Err(Error::new(ErrorKind::InvalidArgument, OPERATION, message)
+            .hint("haulier explain com.acme.Price --unit pricing"));
+    }
+    Ok(())
+}
+
+fn search(searched: Searched, name: &str) -> v1::ExplainResponse {
+    let Searched { languages, policy, parent_prefixes, roots } = searched;
     let explain = |language: Language| {
         let options = IndexOptions { language, policy, parent_prefixes: parent_prefixes.clone() };
-        Index::new(options, roots.clone()).explain(&request.name)
+        Index::new(options, roots.clone()).explain(name)
     };
     // Large units have very many names.
     let mut explanations: Vec<Explanation> =
@@ -50,7 +75,7 @@ pub(crate) async fn explain(
     let found = explanations.iter().position(|explanation| !explanation.places.is_empty());
     let possible = || explanations.iter().position(|explanation| !explanation.searched.is_empty());
     let chosen = found.or_else(possible).unwrap_or(0);
-    Ok(answer(explanations.swap_remove(chosen)))
+    answer(explanations.swap_remove(chosen))
 }
 
 /// What a task would have that names units and a session.
@@ -74,7 +99,7 @@ async fn of_names(node: &NodeCore, identity: &Identity, request: &v1::ExplainReq
 /// What a task has or had. Its class path is known by digests: the content may have gone since.
 fn of_task(node: &NodeCore, code: &TaskCode, task: &str) -> Result<Searched> {
     let gone = |error: Error| {
-        let message = format!("the code of task {task} is no longer on this node");
+        let message = format!("the code of task {task} is no longer on the node '{}', which ran it", node.name);
         Error::new(ErrorKind::NotFound, OPERATION, message)
             .hint("run it again, or name its class path: haulier explain NAME --unit UNIT, or --session SESSION")
             .with_source(error)

@@ -197,9 +197,9 @@ impl HeldLoaders {
         drop(forgotten);
     }
 
-    /// Lets loaders of a unit go, which nobody can submit with any more.
-    pub(crate) fn forget_unit(&self, unit: &Digest) {
-        self.forget(|held| held.loader.uses(unit));
+    /// Lets loaders of a unit or a snapshot go, which nobody can submit with any more.
+    pub(crate) fn forget_manifest(&self, manifest: &Digest) {
+        self.forget(|held| held.loader.uses(manifest));
     }
 
     /// Lets loaders go that are held for the continuous mode alone.
@@ -278,7 +278,7 @@ mod tests {
         held.keep(&all[1], false);
         held.forget_continuous(&snapshot);
         assert_eq!((count(&all[1]), count(&all[2])), (2, 1), "only what is continuous and nothing else goes");
-        held.forget_unit(&snapshot);
+        held.forget_manifest(&snapshot);
         assert_eq!(count(&all[1]), 1);
         held.end();
         held.keep(&all[1], false);

@@ -33,6 +33,15 @@ pub(crate) struct TaskCode {
     pub(crate) labels: Vec<String>,
 }
 
+/// Where a task runs or has run.
+#[derive(Clone, Debug)]
+pub(crate) enum TaskPlace {
+    /// On this node, with this class path.
+    Here(Arc<TaskCode>),
+    /// On the node of this name, which knows more.
+    There(Arc<str>),
+}
+
 /// The tasks of sessions that have ended.
 #[derive(Default)]
 pub(crate) struct PastTasks(Mutex<VecDeque<PastSession>>);
@@ -41,13 +50,13 @@ struct PastSession {
     id: String,
     identity: Identity,
     ended: Instant,
-    tasks: HashMap<u64, Arc<TaskCode>>,
+    tasks: HashMap<u64, TaskPlace>,
 }
 
 impl PastTasks {
     /// Keeps what is known of a session that is about to end.
     pub(crate) fn keep(&self, session: &Session) {
-        let tasks: HashMap<_, _> = session.codes(MOST_TASKS).into_iter().collect();
+        let tasks: HashMap<_, _> = session.places(MOST_TASKS).into_iter().collect();
         if tasks.is_empty() {
             return;
         }
@@ -60,31 +69,26 @@ impl PastTasks {
         known.push_back(PastSession { id, identity, ended: Instant::now(), tasks });
     }
 
-    fn find(&self, session: &str, identity: &Identity, task: u64) -> Option<Arc<TaskCode>> {
+    fn find(&self, session: &str, identity: &Identity, task: u64) -> Vec<TaskPlace> {
         let known = self.0.lock();
-        let mut of_session = known.iter().filter(|past| past.id == session && past.identity == *identity);
-        let past = of_session.find(|past| past.ended.elapsed() < KEPT)?;
-        past.tasks.get(&task).cloned()
+        let of_session = known.iter().rev().filter(|past| past.id == session && past.identity == *identity);
+        let fresh = of_session.filter(|past| past.ended.elapsed() < KEPT);
+        fresh.filter_map(|past| past.tasks.get(&task).cloned()).collect()
     }
 }
 
-/// The class path of "SESSION/NUMBER", a task of that identity. Errors: `InvalidArgument`, `NotFound` for one that this
-/// node does not know, or does not know any more, or that did not run here.
-pub(crate) fn code_of(node: &NodeCore, task: &str, identity: &Identity) -> Result<Arc<TaskCode>> {
+/// Where "SESSION/NUMBER" runs or has run, a task of that identity; `None` if this node does not know, or does not know
+/// any more. Errors: `InvalidArgument` for what names no task.
+pub(crate) fn place_of(node: &NodeCore, task: &str, identity: &Identity) -> Result<Option<TaskPlace>> {
     let named = task.split_once('/').and_then(|(session, number)| Some((session, number.parse().ok()?)));
     let (session, number) = named.ok_or_else(|| {
         Error::new(ErrorKind::InvalidArgument, OPERATION, format!("'{task}' names no task"))
             .hint("a task is SESSION/NUMBER, as the error of one that has failed says it")
     })?;
-    let open = node.session_of(session, identity).ok().filter(|session| session.origin.is_none());
-    if let Some(code) = open.and_then(|session| session.code_of(number)) {
-        return Ok(code);
-    }
-    node.past_tasks.find(session, identity, number).ok_or_else(|| {
-        let message = format!(
-            "this node does not know the class path of task {task}: it ended too long ago, or did not run here"
-        );
-        Error::new(ErrorKind::NotFound, OPERATION, message)
-            .hint("run it again, or name its class path: haulier explain NAME --unit UNIT, or --session SESSION")
-    })
+    let open = node.sessions_of(session, identity);
+    let mut places: Vec<TaskPlace> = open.iter().filter_map(|session| session.place_of(number)).collect();
+    places.extend(node.past_tasks.find(session, identity, number));
+    // A node may have passed a task on, and have got it back.
+    let here = places.iter().position(|place| matches!(place, TaskPlace::Here(_))).unwrap_or(0);
+    Ok(places.into_iter().nth(here))
 }

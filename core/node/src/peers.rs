@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{content, core::NodeCore, members::INTERVAL, modules::Messages};
+use crate::{content, core::NodeCore, explaining, members::INTERVAL, modules::Messages};
 
 /// Digests that a node may ask for at once.
 const MOST_DIGESTS: usize = 100_000;
@@ -54,6 +54,16 @@ impl PeerService for Peers {
             return Err(status::from_error(&error));
         }
         Ok(Response::new(Box::pin(content::send(&self.0.store, digests))))
+    }
+
+    async fn explain_task(
+        &self,
+        request: Request<v1::ExplainTaskRequest>,
+    ) -> Result<Response<v1::ExplainTaskResponse>, Status> {
+        self.0.identify_peer(request.metadata())?;
+        let explained = explaining::explain_for_peer(&self.0, &request.into_inner());
+        let answer = |explanation| Response::new(v1::ExplainTaskResponse { explanation: Some(explanation) });
+        explained.map(answer).map_err(|error| status::from_error(&error))
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use haulier::{NodeOutcome, TaskId};
-use haulier_model::{Error, ErrorKind, Result};
+use haulier_model::{Digest, Error, ErrorKind, Result};
 use haulier_protocol::v1;
 use parking_lot::Mutex;
 
@@ -140,6 +140,18 @@ impl Relays {
         if let Some(Running { task, peer, .. }) = self.running.lock().remove(&(id, peer.to_owned())) {
             peer.answered();
             task.fail(&peer.name(), error);
+        }
+    }
+
+    /// No task of the session will need the code of these snapshots any more.
+    pub(crate) fn end_code(&self, session: &Session, snapshots: &[Digest]) {
+        let links: Vec<Arc<Link>> = {
+            let links = self.links.lock();
+            let of_session = links.iter().filter(|((token, _), _)| *token == session.token);
+            of_session.map(|(_, link)| link.clone()).collect()
+        };
+        if !snapshots.is_empty() {
+            links.iter().for_each(|link| link.end_code(snapshots));
         }
     }
 

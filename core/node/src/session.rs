@@ -1,7 +1,12 @@
 //! Sessions: what a client has asked, what it has not yet been told, and the code that it has promised.
 //!
-//! A session survives the loss of its connection for a while. Results keep their order and a sequence number until the
-//! client has acknowledged them. This module knows nothing of scheduling or of gRPC streams' transport.
+//! A session survives the loss of its connection for a while. This module knows nothing of scheduling or of gRPC streams'
+//! transport.
+
+mod outbox;
+mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,20 +20,15 @@ use haulier_model::{DeploymentMode, Error, Language};
 use haulier_protocol::v1::{self, TaskState};
 use parking_lot::Mutex;
 
+use self::{outbox::Outbox, tasks::SessionTasks};
 use crate::{
     code::SessionCode,
     identity::Identity,
     loaders::HeldLoaders,
-    past_tasks::{KEPT, TaskCode},
+    past_tasks::{TaskCode, TaskPlace},
     payloads::StoredPayload,
     placements::Placements,
 };
-
-/// One message of the control stream holds at most this many results, and about this many bytes of them.
-const BATCH_RESULTS: usize = 512;
-const BATCH_BYTES: usize = 256 * 1024;
-/// Finished tasks whose state is still known, per session.
-const KEPT_STATES: usize = 100_000;
 
 pub(crate) struct Session {
     pub(crate) id: String,
@@ -49,19 +49,10 @@ pub(crate) struct Session {
 
 #[derive(Default)]
 struct State {
-    /// Tasks that are not answered.
-    tasks: HashMap<u64, OpenTask>,
-    /// Results that are not acknowledged, by rising sequence.
-    results: VecDeque<v1::TaskResult>,
-    /// Large results by payload number (the sequence of their result and the index of the outcome).
-    payloads: HashMap<u64, (u64, Arc<StoredPayload>)>,
+    tasks: SessionTasks,
+    outbox: Outbox,
     /// Large arguments that were uploaded and not yet submitted.
     uploads: HashMap<u64, Arc<StoredPayload>>,
-    finished: VecDeque<FinishedTask>,
-    highest_task: u64,
-    last_sequence: u64,
-    sent_sequence: u64,
-    last_payload: u64,
     credit: u32,
     requests: VecDeque<v1::CodeRequest>,
     welcome: Option<v1::Welcome>,
@@ -70,20 +61,6 @@ struct State {
     last_stream: u64,
     waker: Option<Waker>,
     ended: bool,
-}
-
-struct OpenTask {
-    /// The node's number.
-    run: u64,
-    /// Known when it has a place on this node.
-    code: Option<Arc<TaskCode>>,
-}
-
-struct FinishedTask {
-    id: u64,
-    state: TaskState,
-    at: Instant,
-    code: Option<Arc<TaskCode>>,
 }
 
 /// What became of a submit's number.
@@ -120,8 +97,7 @@ impl Session {
         let mut state = self.state.lock();
         state.requests.retain(|request| unanswered.iter().all(|known| known.request_id != request.request_id));
         state.requests.extend(unanswered);
-        state.acknowledge(last_result);
-        state.sent_sequence = last_result;
+        state.outbox.resume(last_result);
         state.welcome = Some(welcome);
         state.last_stream += 1;
         state.stream = state.last_stream;
@@ -146,20 +122,18 @@ impl Session {
         state.stream == 0 && state.last_stream == stream
     }
 
-    /// Notes a submit by its number, so that one that is sent again is recognised.
-    pub(crate) fn register(&self, task_id: u64, run: u64) -> Registered {
+    /// Notes a submit by its number, so that one that is sent again is recognised. `named` is its number in the client's
+    /// session, by which it is asked about.
+    pub(crate) fn register(&self, task_id: u64, named: u64, run: u64) -> Registered {
         let mut state = self.state.lock();
         if state.ended {
             return Registered::Ended;
         }
         // Numbers rise, so that only one that is sent again after a broken connection needs a look.
-        if task_id <= state.highest_task
-            && (state.tasks.contains_key(&task_id) || state.results.iter().any(|result| result.task_id == task_id))
-        {
+        if task_id <= state.tasks.highest() && (state.tasks.is_open(task_id) || state.outbox.has(task_id)) {
             return Registered::Known;
         }
-        state.highest_task = state.highest_task.max(task_id);
-        state.tasks.insert(task_id, OpenTask { run, code: None });
+        state.tasks.open(task_id, named, run);
         Registered::New
     }
 
@@ -169,30 +143,27 @@ impl Session {
     }
 
     pub(crate) fn run_of(&self, task_id: u64) -> Option<u64> {
-        self.state.lock().tasks.get(&task_id).map(|task| task.run)
+        self.state.lock().tasks.run_of(task_id)
     }
 
     /// Notes what a task that is not answered runs with.
     pub(crate) fn note_code(&self, task_id: u64, code: &Arc<TaskCode>) {
-        if let Some(task) = self.state.lock().tasks.get_mut(&task_id) {
-            task.code = Some(code.clone());
-        }
+        self.state.lock().tasks.note(task_id, TaskPlace::Here(code.clone()));
     }
 
-    /// What a task runs with, or has run with in the last minutes, on this node.
-    pub(crate) fn code_of(&self, task_id: u64) -> Option<Arc<TaskCode>> {
-        let state = self.state.lock();
-        let open = state.tasks.get(&task_id).and_then(|task| task.code.clone());
-        let finished = || state.finished.iter().rev().find(|task| task.id == task_id && task.at.elapsed() < KEPT);
-        open.or_else(|| finished()?.code.clone())
+    /// Notes the node that a task is passed on to.
+    pub(crate) fn note_node(&self, task_id: u64, node: &Arc<str>) {
+        self.state.lock().tasks.note(task_id, TaskPlace::There(node.clone()));
     }
 
-    /// Tasks with what they run with: those that are not answered, and the last ones that are; at most `most`.
-    pub(crate) fn codes(&self, most: usize) -> Vec<(u64, Arc<TaskCode>)> {
-        let state = self.state.lock();
-        let open = state.tasks.iter().filter_map(|(id, task)| Some((*id, task.code.clone()?)));
-        let finished = state.finished.iter().rev().filter_map(|task| Some((task.id, task.code.clone()?)));
-        open.chain(finished).take(most).collect()
+    /// Where a task runs, or has run in the last minutes; `named` as of [`Session::register`].
+    pub(crate) fn place_of(&self, named: u64) -> Option<TaskPlace> {
+        self.state.lock().tasks.place_of(named)
+    }
+
+    /// Tasks with where they run: those that are not answered, and the last ones that are; at most `most`.
+    pub(crate) fn places(&self, most: usize) -> Vec<(u64, TaskPlace)> {
+        self.state.lock().tasks.places(most)
     }
 
     /// Hands a result to the client: at once, or when it is connected again. Nothing happens after the session's end,
@@ -205,13 +176,12 @@ impl Session {
         payload: Option<StoredPayload>,
     ) {
         let mut state = self.state.lock();
-        if let Some((sequence, code)) = state.next_sequence(task_id) {
-            if code.is_some() && self.origin.is_none() {
-                self.name_task(task_id, &mut outcome);
-            }
-            state.keep_payload(sequence, &mut outcome, payload);
-            state.finish(task_id, sequence, state_after, vec![outcome], code);
+        let Some(place) = state.close(task_id, state_after) else { return };
+        if let Some(error) = &mut outcome.error {
+            self.name_task(task_id, place.as_ref(), error);
         }
+        state.outbox.add(task_id, vec![(outcome, payload)]);
+        state.wake();
     }
 
     /// As [`Session::answer`], with what several nodes have answered.
@@ -219,33 +189,30 @@ impl Session {
         &self,
         task_id: u64,
         state_after: TaskState,
-        outcomes: Vec<(v1::Outcome, Option<StoredPayload>)>,
+        mut outcomes: Vec<(v1::Outcome, Option<StoredPayload>)>,
     ) {
         let mut state = self.state.lock();
-        let Some((sequence, code)) = state.next_sequence(task_id) else { return };
-        let mut answers = Vec::with_capacity(outcomes.len());
-        for (mut outcome, payload) in outcomes {
-            state.keep_payload(sequence, &mut outcome, payload);
-            answers.push(outcome);
+        let Some(place) = state.close(task_id, state_after) else { return };
+        for error in outcomes.iter_mut().filter_map(|(outcome, _)| outcome.error.as_mut()) {
+            self.name_task(task_id, place.as_ref(), error);
         }
-        state.finish(task_id, sequence, state_after, answers, code);
+        state.outbox.add(task_id, outcomes);
+        state.wake();
     }
 
-    /// A failure says by which name it can be asked about.
-    fn name_task(&self, task_id: u64, outcome: &mut v1::Outcome) {
-        if let Some(error) = &mut outcome.error {
+    /// A failure says by which name it can be asked about, where there is something to be told.
+    fn name_task(&self, task_id: u64, place: Option<&TaskPlace>, error: &mut v1::Error) {
+        if place.is_some() && self.origin.is_none() {
             error.context.push(v1::ErrorContext { name: "task".to_owned(), value: format!("{}/{task_id}", self.id) });
         }
     }
 
     pub(crate) fn acknowledge(&self, sequence: u64) {
-        self.state.lock().acknowledge(sequence);
+        self.state.lock().outbox.acknowledge(sequence);
     }
 
-    pub(crate) fn task_state(&self, task_id: u64) -> Option<TaskState> {
-        let state = self.state.lock();
-        let found = state.finished.iter().rev().find(|task| task.id == task_id && task.at.elapsed() < KEPT);
-        found.map(|task| task.state)
+    pub(crate) fn task_state(&self, named: u64) -> Option<TaskState> {
+        self.state.lock().tasks.state_of(named)
     }
 
     pub(crate) fn ask_for_code(&self, request: v1::CodeRequest) {
@@ -263,7 +230,7 @@ impl Session {
     }
 
     pub(crate) fn result_payload(&self, payload_id: u64) -> Option<Arc<StoredPayload>> {
-        self.state.lock().payloads.get(&payload_id).map(|(_, payload)| payload.clone())
+        self.state.lock().outbox.payload(payload_id)
     }
 
     /// Ends the session: the numbers of its tasks that still run. `reason` is told to the client if it listens.
@@ -271,11 +238,10 @@ impl Session {
         let mut state = self.state.lock();
         state.ended = true;
         state.goodbye = reason;
-        state.results.clear();
-        state.payloads.clear();
+        state.outbox.clear();
         state.uploads.clear();
         state.wake();
-        state.tasks.drain().map(|(_, task)| task.run).collect()
+        state.tasks.end()
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -291,7 +257,7 @@ impl Session {
         if let Some(welcome) = state.welcome.take() {
             return Poll::Ready(Some(v1::ConnectResponse { welcome: Some(welcome), ..Default::default() }));
         }
-        let results = state.next_results();
+        let results = state.outbox.next_batch();
         let requests: Vec<_> = state.requests.drain(..).collect();
         let credit = std::mem::take(&mut state.credit);
         if !results.is_empty() || !requests.is_empty() || credit > 0 {
@@ -319,165 +285,10 @@ impl State {
         }
     }
 
-    /// The number of a task's answer, and what it ran with; `None` if it is not waited for.
-    fn next_sequence(&mut self, task_id: u64) -> Option<(u64, Option<Arc<TaskCode>>)> {
-        let task = self.tasks.remove(&task_id).filter(|_| !self.ended)?;
-        self.last_sequence += 1;
-        Some((self.last_sequence, task.code))
-    }
-
-    fn keep_payload(&mut self, sequence: u64, outcome: &mut v1::Outcome, payload: Option<StoredPayload>) {
-        if let Some(payload) = payload {
-            self.last_payload += 1;
-            outcome.payload_id = self.last_payload;
-            outcome.payload_size = payload.size();
-            self.payloads.insert(outcome.payload_id, (sequence, Arc::new(payload)));
-        }
-    }
-
-    fn finish(
-        &mut self,
-        task_id: u64,
-        sequence: u64,
-        state_after: TaskState,
-        outcomes: Vec<v1::Outcome>,
-        code: Option<Arc<TaskCode>>,
-    ) {
-        if self.finished.len() == KEPT_STATES {
-            self.finished.pop_front();
-        }
-        self.finished.push_back(FinishedTask { id: task_id, state: state_after, at: Instant::now(), code });
-        self.results.push_back(v1::TaskResult { task_id, sequence, outcomes });
+    /// Ends a task, and says where it ran if that is known; `None` if its answer is not waited for.
+    fn close(&mut self, task_id: u64, state_after: TaskState) -> Option<Option<TaskPlace>> {
+        let closed = self.tasks.close(task_id, state_after)?;
         self.credit += 1;
-        self.wake();
-    }
-
-    fn acknowledge(&mut self, sequence: u64) {
-        while self.results.front().is_some_and(|result| result.sequence <= sequence) {
-            self.results.pop_front();
-        }
-        if !self.payloads.is_empty() {
-            self.payloads.retain(|_, (of, _)| *of > sequence);
-        }
-    }
-
-    fn next_results(&mut self) -> Vec<v1::TaskResult> {
-        let first = self.results.partition_point(|result| result.sequence <= self.sent_sequence);
-        let mut bytes = 0;
-        let mut batch = Vec::new();
-        for result in self.results.range(first..).take(BATCH_RESULTS) {
-            if bytes > BATCH_BYTES {
-                break;
-            }
-            bytes += result.outcomes.iter().map(size_of_outcome).sum::<usize>();
-            batch.push(result.clone());
-        }
-        if let Some(last) = batch.last() {
-            self.sent_sequence = last.sequence;
-        }
-        batch
-    }
-}
-
-fn size_of_outcome(outcome: &v1::Outcome) -> usize {
-    let error = outcome.error.as_ref();
-    let remote = error.and_then(|error| error.remote.as_ref());
-    64 + outcome.payload.len()
-        + error.map_or(0, |error| error.message.len())
-        + remote.map_or(0, |remote| remote.trace.len() + remote.payload.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use super::*;
-    use crate::identity::Tokens;
-
-    fn session() -> Session {
-        let identity = Tokens::default().identify(&tonic::metadata::MetadataMap::new()).unwrap();
-        Session::new("s".into(), Bytes::from_static(b"token"), identity, &v1::ClientHello::default())
-    }
-
-    fn poll(session: &Session, stream: u64) -> Poll<Option<v1::ConnectResponse>> {
-        session.poll_message(stream, &mut Context::from_waker(Waker::noop()))
-    }
-
-    /// The welcome comes alone; what follows is polled after it.
-    fn attach(session: &Session, last_result: u64) -> u64 {
-        let stream = session.attach(v1::Welcome::default(), last_result);
-        let Poll::Ready(Some(first)) = poll(session, stream) else { panic!("no welcome") };
-        assert!(first.welcome.is_some() && first.results.is_empty());
-        stream
-    }
-
-    fn results(session: &Session, stream: u64) -> Vec<u64> {
-        match poll(session, stream) {
-            Poll::Ready(Some(message)) => message.results.iter().map(|result| result.task_id).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn complete(session: &Session, task: u64) {
-        session.answer(task, TaskState::Completed, v1::Outcome::default(), None);
-    }
-
-    #[test]
-    fn unacknowledged_results_are_sent_again_after_a_resume() {
-        let session = session();
-        let first = attach(&session, 0);
-        for task in 1..=4 {
-            assert_eq!(session.register(task, task), Registered::New);
-        }
-        (1..=3).for_each(|task| complete(&session, task));
-        assert_eq!(results(&session, first), [1, 2, 3]);
-        assert!(poll(&session, first).is_pending());
-        session.acknowledge(1);
-        assert!(session.detach(first) && session.is_lost_since(first));
-        complete(&session, 4);
-        // The client says that it has result 2: the acknowledgement was lost with the connection.
-        let second = attach(&session, 2);
-        assert_eq!(results(&session, second), [3, 4]);
-        assert!(matches!(poll(&session, first), Poll::Ready(None)), "the older stream is over");
-        assert!(!session.detach(first), "its end does not touch the new one");
-    }
-
-    #[test]
-    fn a_submit_that_is_sent_again_is_known() {
-        let session = session();
-        let stream = attach(&session, 0);
-        assert_eq!(session.register(7, 1), Registered::New);
-        assert_eq!(session.register(7, 2), Registered::Known);
-        complete(&session, 7);
-        assert_eq!(session.register(7, 3), Registered::Known, "answered, but not acknowledged");
-        complete(&session, 7);
-        assert_eq!(results(&session, stream), [7], "one answer only");
-        assert_eq!(session.task_state(7), Some(TaskState::Completed));
-    }
-
-    #[test]
-    fn large_results_go_when_they_are_acknowledged() {
-        let session = session();
-        let stream = attach(&session, 0);
-        session.register(1, 1);
-        let payload = StoredPayload::Memory(Bytes::from_static(b"large"));
-        session.answer(1, TaskState::Completed, v1::Outcome::default(), Some(payload));
-        let Poll::Ready(Some(message)) = poll(&session, stream) else { panic!("no result") };
-        let number = message.results[0].outcomes[0].payload_id;
-        assert_eq!(session.result_payload(number).unwrap().size(), 5);
-        session.acknowledge(message.results[0].sequence);
-        assert!(session.result_payload(number).is_none());
-    }
-
-    #[test]
-    fn an_ended_session_says_why_and_takes_nothing() {
-        let session = session();
-        let stream = attach(&session, 0);
-        session.register(1, 11);
-        assert_eq!(session.end(Some(Error::internal("", "over"))), [11]);
-        assert_eq!(session.register(2, 12), Registered::Ended);
-        let Poll::Ready(Some(message)) = poll(&session, stream) else { panic!("no goodbye") };
-        assert!(message.goodbye.is_some());
-        assert!(matches!(poll(&session, stream), Poll::Ready(None)));
+        Some(closed)
     }
 }

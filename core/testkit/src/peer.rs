@@ -37,6 +37,13 @@ impl PeerClient {
         self
     }
 
+    /// Ends its code, as a binding does when a class loader has gone, and begins again with these roots.
+    pub fn begin_again(&mut self, roots: Vec<PathBuf>) {
+        self.cluster.close_scope(&self.scope);
+        let kind = if self.language == Language::Java { RootKind::Jvm } else { RootKind::Python };
+        self.scope = self.cluster.code_scope(kind, roots);
+    }
+
     /// Calls an entry point; `start` is the class or module that the closure begins with.
     ///
     /// # Errors

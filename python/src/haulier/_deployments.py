@@ -251,7 +251,7 @@ class Deployments:
             print(cluster.explain("acme.price", "pricing:1.2.0"))
 
         ``session``: a session of this identity at this node, whose code comes after the units; ``sessions`` lists them.
-        ``task``: in place of both, a task of this identity that runs at this node or has ended there in the last ten
+        ``task``: in place of both, a task of this identity that runs on any node or has ended in the last ten
         minutes: "SESSION/NUMBER", as the ``context`` of its error says it. ``language``: "java" or "python", by default
         the one that has the name. Raises ``haulier.NotFound`` for a unit, a session or a task that is not there.
         """

@@ -44,14 +44,15 @@ impl State {
         }
         let cancels = mem::take(&mut self.cancels);
         let code_answers = self.next_answers();
+        let code_ends = mem::take(&mut self.code_ends);
         let submits = self.next_submits(now);
-        let silent = cancels.is_empty() && code_answers.is_empty() && submits.is_empty();
+        let silent = cancels.is_empty() && code_answers.is_empty() && code_ends.is_empty() && submits.is_empty();
         let tell = !silent || self.acks.is_due();
         let result_ack = if tell { self.acks.take().map(|sequence| v1::ResultAck { sequence }) } else { None };
         if silent && result_ack.is_none() {
             return Next::Idle;
         }
-        message(v1::ConnectRequest { hello: None, cancels, code_answers, result_ack, submits, goodbye: false })
+        message(v1::ConnectRequest { cancels, code_answers, result_ack, submits, code_ends, ..Default::default() })
     }
 
     /// The waker of the stream, if there is something for it to send.
@@ -60,6 +61,7 @@ impl State {
         let connected = matches!(self.phase, Phase::Connected);
         let speaks = !self.cancels.is_empty()
             || !self.answers.is_empty()
+            || !self.code_ends.is_empty()
             || (self.credit > 0 && !self.ready.is_empty())
             || self.acks.is_due();
         if (connected && speaks) || matches!(self.phase, Phase::Closed(_)) { self.waker.take() } else { None }

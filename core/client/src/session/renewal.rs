@@ -74,6 +74,7 @@ impl State {
         self.acks = Acks::default();
         self.cancels.clear();
         self.answers.clear();
+        self.code_ends.clear();
     }
 
     fn resend(&mut self) {

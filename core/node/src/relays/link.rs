@@ -24,6 +24,8 @@ use crate::{continuous, core::NodeCore, members::Peer, payloads::StoredPayload, 
 pub(crate) struct Link {
     relay: OnceLock<Relay>,
     tasks: mpsc::UnboundedSender<Arc<Passed>>,
+    /// The node's name.
+    node: Arc<str>,
     /// Snapshots that the node was told of, and what of them it has or can take without asking.
     pub(super) known: Mutex<HashMap<Digest, HashSet<Digest>>>,
 }
@@ -33,7 +35,8 @@ impl Link {
     pub(super) fn open(node: &Arc<NodeCore>, session: &Arc<Session>, peer: Arc<Peer>) -> Arc<Self> {
         // Bounded by the credit of the client's session.
         let (tasks, receiver) = mpsc::unbounded_channel();
-        let link = Arc::new(Self { relay: OnceLock::new(), tasks, known: Mutex::default() });
+        let node_name = peer.name().into();
+        let link = Arc::new(Self { relay: OnceLock::new(), tasks, node: node_name, known: Mutex::default() });
         let drive = drive(Arc::downgrade(node), session.clone(), peer.clone(), Arc::downgrade(&link), receiver);
         tokio::spawn(peer.gone.clone().run_until_cancelled_owned(drive));
         link
@@ -49,6 +52,16 @@ impl Link {
             && let Err(error) = relay.cancel(remote, force)
         {
             tracing::debug!(%error, "a cancel was not passed on; the link is closed");
+        }
+    }
+
+    pub(super) fn end_code(&self, snapshots: &[Digest]) {
+        let mut known = self.known.lock();
+        for snapshot in snapshots {
+            known.remove(snapshot);
+        }
+        if let Some(relay) = self.relay.get() {
+            relay.end_code(snapshots);
         }
     }
 
@@ -129,6 +142,8 @@ async fn pass(node: &Arc<NodeCore>, link: &Arc<Link>, peer: &str, task: &Arc<Pas
             return Ok(());
         }
     };
+    // Before it can be answered.
+    task.session.note_node(task.submit.task_id, &link.node);
     let left = task.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let completion = {
         let (node, id, peer) = (Arc::downgrade(node), task.id, peer.to_owned());
@@ -160,6 +175,7 @@ async fn prepare(node: &NodeCore, link: &Link, peer: &str, task: &Passed) -> Res
     submit.target =
         Some(v1::Target { target: Some(v1::target::Target::Node(peer.to_owned())), labels: HashMap::default() });
     (submit.offer_id, submit.failover) = (0, false);
+    submit.client_task_id = task.submit.task_id;
     submit.idempotency_key.clear();
     if submit.snapshot.is_empty() {
         return Ok(submit);

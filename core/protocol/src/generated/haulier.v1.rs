@@ -2108,6 +2108,9 @@ pub struct Submit {
     /// What is done with them.
     #[prost(enumeration = "EnvironmentPolicy", tag = "21")]
     pub environment: i32,
+    /// From a relaying node only: the task's number in the client's session, by which it is asked about.
+    #[prost(uint64, tag = "22")]
+    pub client_task_id: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {
@@ -2135,6 +2138,16 @@ pub struct CodeAnswer {
     #[prost(message, optional, tag = "3")]
     pub error: ::core::option::Option<Error>,
 }
+/// A class loader of the client has gone: no task of it will need its code any more.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CodeEnd {
+    /// Its snapshots, 32 bytes each, concatenated.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub snapshots: ::prost::bytes::Bytes,
+    /// The highest number of an offer so far: what is offered again after that stays.
+    #[prost(uint64, tag = "2")]
+    pub last_offer: u64,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectRequest {
     #[prost(message, optional, tag = "1")]
@@ -2150,6 +2163,8 @@ pub struct ConnectRequest {
     /// Ends the session now: its tasks are cancelled.
     #[prost(bool, tag = "6")]
     pub goodbye: bool,
+    #[prost(message, repeated, tag = "7")]
+    pub code_ends: ::prost::alloc::vec::Vec<CodeEnd>,
 }
 /// What one node answered.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2888,8 +2903,9 @@ pub struct ExplainRequest {
     /// As of Submit.
     #[prost(string, repeated, tag = "7")]
     pub parent_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// A task of the caller that runs at this node or has ended in the last ten minutes: "SESSION/NUMBER", as the context
-    /// "task" of its error says it. Then nothing but the name is to be said: the rest is that of the task.
+    /// A task of the caller that runs in the cluster or has ended in the last ten minutes: "SESSION/NUMBER", as the context
+    /// "task" of its error says it. Then nothing but the name is to be said: the rest is that of the task. Of a broadcast it
+    /// is the part of this node, if it has one.
     #[prost(string, tag = "8")]
     pub task: ::prost::alloc::string::String,
 }
@@ -5299,6 +5315,23 @@ pub struct FetchContentResponse {
     #[prost(message, optional, tag = "1")]
     pub chunk: ::core::option::Option<PackChunk>,
 }
+/// Where a name comes from in the class path of a task that has run at the asked node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainTaskRequest {
+    /// As of ExplainRequest: the name, and "SESSION/NUMBER".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub task: ::prost::alloc::string::String,
+    /// Whose task it must be.
+    #[prost(string, tag = "3")]
+    pub identity: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainTaskResponse {
+    #[prost(message, optional, tag = "1")]
+    pub explanation: ::core::option::Option<ExplainResponse>,
+}
 /// Generated client implementations.
 pub mod peer_service_client {
     #![allow(
@@ -5452,6 +5485,31 @@ pub mod peer_service_client {
                 .insert(GrpcMethod::new("haulier.v1.PeerService", "FetchContent"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// For a client of another node. NotFound for a task that has not run here, or too long ago.
+        pub async fn explain_task(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainTaskRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainTaskResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/haulier.v1.PeerService/ExplainTask",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("haulier.v1.PeerService", "ExplainTask"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5495,6 +5553,14 @@ pub mod peer_service_server {
             request: tonic::Request<super::FetchContentRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::FetchContentStream>,
+            tonic::Status,
+        >;
+        /// For a client of another node. NotFound for a task that has not run here, or too long ago.
+        async fn explain_task(
+            &self,
+            request: tonic::Request<super::ExplainTaskRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainTaskResponse>,
             tonic::Status,
         >;
     }
@@ -5706,6 +5772,51 @@ pub mod peer_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/haulier.v1.PeerService/ExplainTask" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainTaskSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::UnaryService<super::ExplainTaskRequest>
+                    for ExplainTaskSvc<T> {
+                        type Response = super::ExplainTaskResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainTaskRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::explain_task(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainTaskSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

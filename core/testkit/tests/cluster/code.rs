@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use haulier::{Cluster, ConnectOptions, DeploymentMode, Digest, ErrorKind, Language, Result, Value};
+use haulier::{Cluster, ConnectOptions, DeploymentMode, Digest, ErrorKind, Language, Result, Target, Value};
 use haulier_testkit::{NodeOptions, PeerClient, Proxy, TestCluster, cluster::name, fixture, until, within};
 use sha2::{Digest as _, Sha256};
 
@@ -249,6 +249,36 @@ async fn code_of_a_client_runs_on_all_nodes() {
         let prices = all_three(python.broadcast("shop.price", "shop.price:of", &[]).await);
         assert_eq!(prices, vec![Value::from(100); 3], "{mode:?}");
     }
+}
+
+/// A class loader of a client that lives on goes: so does its code, at the node of the client and where its tasks ran.
+#[tokio::test]
+async fn code_that_a_client_has_ended_goes_from_all_nodes() {
+    let cluster = TestCluster::start(2).await;
+    let operators = [cluster.client(1).await, cluster.client(2).await];
+    let options = ConnectOptions::new(cluster.address(1)).mode(DeploymentMode::Private);
+    let mut client = PeerClient::connect(options, Language::Java, vec![fixture("pricing-1.jar")]).await;
+    let session = client.cluster.session_id();
+    let snapshots = async || {
+        let sessions = operators[0].sessions().await.expect("sessions");
+        sessions.iter().find(|one| one.id == session).map(|one| one.snapshots.len())
+    };
+    let released = async |number: usize| {
+        operators[number - 1].loaders().await.expect("loaders").iter().map(|worker| worker.released).sum::<u64>()
+    };
+    for (round, jar) in ["pricing-1.jar", "pricing-2.jar", "pricing-1.jar", "pricing-1.jar"].into_iter().enumerate() {
+        client.begin_again(vec![fixture(jar)]);
+        for node in ["n1", "n2"] {
+            let called = client.call(Target::Node(node.into()), "acme/Price", "acme.Price#versions", &[]).await;
+            called.unwrap_or_else(|error| panic!("{jar} on {node}: {error:?}{cluster}"));
+        }
+        let gone = until(DEADLINE, async || {
+            snapshots().await == Some(1) && released(1).await >= round as u64 && released(2).await >= round as u64
+        });
+        assert!(gone.await, "round {round}: {:?}, {}, {}", snapshots().await, released(1).await, released(2).await);
+    }
+    client.begin_again(vec![fixture("pricing-1.jar")]);
+    assert!(until(DEADLINE, async || snapshots().await == Some(0) && released(2).await == 4).await, "{cluster}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod away;
 mod code;
 mod death;
+mod explaining;
 mod membership;
 mod network;
 mod owner;

@@ -224,6 +224,13 @@ impl PeerService for Peer {
         Err(Status::unimplemented("only content is served"))
     }
 
+    async fn explain_task(
+        &self,
+        _: Request<v1::ExplainTaskRequest>,
+    ) -> Result<Response<v1::ExplainTaskResponse>, Status> {
+        Err(Status::unimplemented("only content is served"))
+    }
+
     async fn fetch_content(
         &self,
         request: Request<v1::FetchContentRequest>,

@@ -11,6 +11,11 @@ import io.haulier.api.internal.Values;
  * @param objects the serialized {@code Object[]}; null if there are values
  */
 record Arguments(byte[] values, Payload objects) {
+    /** Whose classes the objects are of; null: there are none. */
+    ClassLoader loader() {
+        return objects == null ? null : objects.loader();
+    }
+
     static Arguments of(String entryPoint, Object... arguments) {
         try {
             return new Arguments(Values.encodeArguments(arguments), null);

@@ -68,7 +68,7 @@ final class BroadcastFuture<T> extends CompletableFuture<Map<NodeId, Outcome<T>>
                     ? Outcome.completed((T) reader.read(codec, payload))
                     : Outcome.failed(reader.failure(error));
         } catch (HaulierException problem) {
-            return Outcome.failed(problem);
+            return Outcome.failed(UnreadableClass.named(problem, reader.loader(), cluster, task));
         }
     }
 }

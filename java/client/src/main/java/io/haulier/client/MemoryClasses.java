@@ -12,9 +12,11 @@ import java.security.CodeSource;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * The classes of one class loader that are in no file, as those of a shell: written to a folder of their own, with the
@@ -23,12 +25,10 @@ import java.util.Set;
 final class MemoryClasses {
     private static final int MAXIMUM_CLASSES = 10_000;
 
-    private final ClassLoader loader;
     private final Path folder;
 
     /** Nothing is written before the first class is kept. */
-    MemoryClasses(ClassLoader loader) {
-        this.loader = loader;
+    MemoryClasses() {
         String name = "haulier-" + ProcessHandle.current().pid() + "-" + java.util.UUID.randomUUID();
         this.folder = Path.of(System.getProperty("java.io.tmpdir"), name, "memory");
     }
@@ -38,13 +38,13 @@ final class MemoryClasses {
         return folder;
     }
 
-    /** Writes those of {@code classes} that are in no file; whether the folder has changed. */
-    synchronized boolean keep(Collection<Class<?>> classes) {
+    /** Writes those of {@code classes} that are of this loader and in no file; whether the folder has changed. */
+    synchronized boolean keep(ClassLoader loader, Collection<Class<?>> classes) {
         Set<String> seen = new HashSet<>();
         Deque<String> next = new ArrayDeque<>();
         String protocol = null;
         for (Class<?> type : classes) {
-            URL url = isInNoFile(type) ? resource(type.getName()) : null;
+            URL url = isInNoFile(loader, type) ? resource(loader, type.getName()) : null;
             if (url != null && seen.add(type.getName())) {
                 next.add(type.getName());
                 protocol = url.getProtocol();
@@ -53,10 +53,10 @@ final class MemoryClasses {
         boolean changed = false;
         while (!next.isEmpty()) {
             String name = next.poll();
-            byte[] bytes = bytes(name);
+            byte[] bytes = bytes(loader, name);
             changed |= write(name, bytes);
             for (String other : ClassFile.read(bytes).classes()) {
-                URL url = seen.size() < MAXIMUM_CLASSES && seen.add(other) ? resource(other) : null;
+                URL url = seen.size() < MAXIMUM_CLASSES && seen.add(other) ? resource(loader, other) : null;
                 if (url != null && url.getProtocol().equals(protocol)) {
                     next.add(other);
                 }
@@ -66,7 +66,7 @@ final class MemoryClasses {
     }
 
     /** Whether its loader says of no place that it came from there. */
-    private boolean isInNoFile(Class<?> type) {
+    private static boolean isInNoFile(ClassLoader loader, Class<?> type) {
         if (type.getClassLoader() != loader) {
             return false;
         }
@@ -74,12 +74,12 @@ final class MemoryClasses {
         return source == null || source.getLocation() == null;
     }
 
-    private URL resource(String className) {
+    private static URL resource(ClassLoader loader, String className) {
         return loader.getResource(className.replace('.', '/') + ".class");
     }
 
-    private byte[] bytes(String className) {
-        try (InputStream stream = resource(className).openStream()) {
+    private static byte[] bytes(ClassLoader loader, String className) {
+        try (InputStream stream = resource(loader, className).openStream()) {
             return stream.readAllBytes();
         } catch (IOException problem) {
             throw failure(className, problem);
@@ -101,6 +101,15 @@ final class MemoryClasses {
             return true;
         } catch (IOException problem) {
             throw failure(className, problem);
+        }
+    }
+
+    /** Removes what was written; what cannot be removed goes when this process ends. */
+    synchronized void delete() {
+        try (Stream<Path> files = Files.walk(folder.getParent())) {
+            files.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(File::delete);
+        } catch (IOException nothingWasWritten) {
+            return;
         }
     }
 

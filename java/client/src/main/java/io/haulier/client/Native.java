@@ -34,6 +34,9 @@ final class Native {
     /** A scope of peer-loaded code: the class roots of one class loader. */
     static native long openScope(long cluster, String[] roots);
 
+    /** Its class loader has gone: no task will need it any more. One that is not known is closed. */
+    static native void closeScope(long scope);
+
     /** Its roots have changed: they are read again when a task next needs code. */
     static native void refreshScope(long scope);
 

@@ -10,19 +10,30 @@ import java.util.function.LongConsumer;
 
 /** Where the core brings its answers; the static methods without a caller here are called from there. */
 final class NativeCallbacks {
-    private static final Map<Long, Pending> PENDING = new ConcurrentHashMap<>();
+    private static final Map<Long, Waiting> WAITING = new ConcurrentHashMap<>();
     private static final AtomicLong NEXT = new AtomicLong();
+
+    /** What waits, and the class loader that is needed until the answer has come; null: none. */
+    private record Waiting(Pending pending, ClassLoader loader) {}
 
     private NativeCallbacks() {}
 
-    /** Registers {@code pending}, then makes the request with its number; if that throws, nothing is registered. */
+    /** As {@link #request(Pending, ClassLoader, LongConsumer)}, for what needs no class loader. */
     static void request(Pending pending, LongConsumer request) {
+        request(pending, null, request);
+    }
+
+    /**
+     * Registers {@code pending}, then makes the request with its number; if that throws, nothing is registered. The loader
+     * stays until the answer.
+     */
+    static void request(Pending pending, ClassLoader loader, LongConsumer request) {
         long callback = NEXT.incrementAndGet();
-        PENDING.put(callback, pending);
+        WAITING.put(callback, new Waiting(pending, loader));
         try {
             request.accept(callback);
         } catch (Throwable problem) {
-            PENDING.remove(callback);
+            WAITING.remove(callback);
             throw problem;
         }
     }
@@ -32,47 +43,52 @@ final class NativeCallbacks {
         HaulierException problem = HaulierException.of(
                         ErrorKind.CLOSED, "wait for an answer", "the connection was closed before it came")
                 .build();
-        PENDING.entrySet().removeIf(entry -> {
-            boolean owed = entry.getValue().cluster() == cluster;
+        WAITING.values().removeIf(waiting -> {
+            boolean owed = waiting.pending().cluster() == cluster;
             if (owed) {
-                entry.getValue().failed(problem);
+                waiting.pending().failed(problem);
             }
             return owed;
         });
     }
 
     static void completed(long callback, int codec, byte[] payload, byte[] error) {
-        Pending pending = PENDING.remove(callback);
+        Pending pending = take(callback);
         if (pending != null) {
             pending.completed(codec, payload, error);
         }
     }
 
     static void outcomes(long callback, String[] nodes, int[] codecs, byte[][] payloads, byte[][] errors) {
-        Pending pending = PENDING.remove(callback);
+        Pending pending = take(callback);
         if (pending != null) {
             pending.outcomes(nodes, codecs, payloads, errors);
         }
     }
 
     static void records(long callback, String[] fields) {
-        Pending pending = PENDING.remove(callback);
+        Pending pending = take(callback);
         if (pending != null) {
             pending.records(fields);
         }
     }
 
     static void progress(long callback, int step, long done, long total) {
-        Pending pending = PENDING.get(callback);
-        if (pending != null) {
-            pending.progress(step, done, total);
+        Waiting waiting = WAITING.get(callback);
+        if (waiting != null) {
+            waiting.pending().progress(step, done, total);
         }
     }
 
     static void failed(long callback, byte[] error) {
-        Pending pending = PENDING.remove(callback);
+        Pending pending = take(callback);
         if (pending != null) {
             pending.failed(ErrorMessage.decode(error).exception());
         }
+    }
+
+    private static Pending take(long callback) {
+        Waiting waiting = WAITING.remove(callback);
+        return waiting == null ? null : waiting.pending();
     }
 }

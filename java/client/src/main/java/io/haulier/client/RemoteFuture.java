@@ -19,6 +19,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  */
 public final class RemoteFuture<T> extends CompletableFuture<T> implements Pending {
     private static final Answer NO_ANSWER = new Answer(0, null, null, null);
+    /** A submit whose answer is there returns at once. */
+    private static final long NUMBER_NANOS = TimeUnit.SECONDS.toNanos(1);
 
     /** Bytes that were received but not read yet: the waiting thread reads them, or a thread kept for it. */
     private record Answer(int codec, byte[] payload, byte[] error, HaulierException problem) {}
@@ -58,6 +60,11 @@ public final class RemoteFuture<T> extends CompletableFuture<T> implements Pendi
 
     void submitted(long number) {
         task = number;
+        if (answer.isDone()) {
+            synchronized (this) {
+                notifyAll();
+            }
+        }
         if (answer.getNow(null) == NO_ANSWER) {
             Native.cancel(cluster, number, false);
         }
@@ -204,9 +211,28 @@ public final class RemoteFuture<T> extends CompletableFuture<T> implements Pendi
             } else {
                 super.complete(cast(reader.read(received.codec(), received.payload())));
             }
+        } catch (HaulierException problem) {
+            super.completeExceptionally(UnreadableClass.named(problem, reader.loader(), cluster, number()));
         } catch (Throwable problem) {
             super.completeExceptionally(problem);
         }
+    }
+
+    /** The number of the task. An answer may come before the submit has returned it. */
+    private synchronized long number() {
+        boolean interrupted = false;
+        long end = System.nanoTime() + NUMBER_NANOS;
+        while (task == 0 && System.nanoTime() < end) {
+            try {
+                TimeUnit.NANOSECONDS.timedWait(this, end - System.nanoTime());
+            } catch (InterruptedException problem) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        return task;
     }
 
     private void settleFailure(Throwable problem) {

@@ -2,7 +2,6 @@ package io.haulier.client;
 
 import io.haulier.api.internal.Codec;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.UnaryOperator;
 
 /** Sends tasks of one cluster: what all ways to run something have in common. */
@@ -13,7 +12,6 @@ final class Submitter {
     private final long cluster;
     private final SessionConfig config;
     private final CodeScopes scopes;
-    private final Map<ClassLoader, ResultReader> readers = new ConcurrentHashMap<>();
 
     Submitter(long cluster, SessionConfig config) {
         this.cluster = cluster;
@@ -33,7 +31,8 @@ final class Submitter {
         RemoteFuture<T> future = new RemoteFuture<>(cluster, adapt.apply(reader(payload.loader())), owner);
         owner.started(future);
         try {
-            NativeCallbacks.request(future, callback -> future.submitted(travel(callback, payload, options)));
+            NativeCallbacks.request(
+                    future, payload.loader(), callback -> future.submitted(travel(callback, payload, options)));
         } catch (Throwable problem) {
             owner.ended(future);
             throw problem;
@@ -46,14 +45,16 @@ final class Submitter {
         TaskOptions options = TaskOptions.defaults().withPlacement(Placement.everywhere(labels));
         Payload payload = Payload.of(work);
         BroadcastFuture<T> future = new BroadcastFuture<>(cluster, reader(payload.loader()));
-        NativeCallbacks.request(future, callback -> future.submitted(travel(callback, payload, options)));
+        NativeCallbacks.request(
+                future, payload.loader(), callback -> future.submitted(travel(callback, payload, options)));
         return future;
     }
 
     /** Calls a named task. */
     <T> RemoteFuture<T> call(String entryPoint, Arguments arguments, TaskOptions options, Class<?> type) {
         RemoteFuture<T> future = new RemoteFuture<>(cluster, typedReader(type), RemoteFuture.Owner.NOBODY);
-        NativeCallbacks.request(future, callback -> future.submitted(named(callback, entryPoint, arguments, options)));
+        NativeCallbacks.request(
+                future, arguments.loader(), callback -> future.submitted(named(callback, entryPoint, arguments, options)));
         return future;
     }
 
@@ -61,8 +62,14 @@ final class Submitter {
     <T> BroadcastFuture<T> callAll(String entryPoint, Arguments arguments, TaskOptions task, Class<?> type) {
         TaskOptions options = task.withPlacement(task.placement().everywhere());
         BroadcastFuture<T> future = new BroadcastFuture<>(cluster, typedReader(type));
-        NativeCallbacks.request(future, callback -> future.submitted(named(callback, entryPoint, arguments, options)));
+        NativeCallbacks.request(
+                future, arguments.loader(), callback -> future.submitted(named(callback, entryPoint, arguments, options)));
         return future;
+    }
+
+    /** The connection is closed. */
+    void close() {
+        scopes.close();
     }
 
     private long travel(long callback, Payload payload, TaskOptions options) {
@@ -113,7 +120,7 @@ final class Submitter {
     }
 
     private ResultReader reader(ClassLoader loader) {
-        return readers.computeIfAbsent(loader, key -> new ResultReader(key, config.resultFilter(), null, null));
+        return new ResultReader(loader, config.resultFilter(), null, null);
     }
 
     private ResultReader typedReader(Class<?> type) {

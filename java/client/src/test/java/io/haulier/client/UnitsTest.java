@@ -9,7 +9,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.haulier.api.ErrorKind;
 import io.haulier.api.HaulierException;
 import io.haulier.client.RemoteTasks.Point;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletionException;
@@ -19,6 +23,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Units are deployed, called by name and removed. */
 @Timeout(60)
@@ -83,6 +88,31 @@ class UnitsTest {
         HaulierException checked =
                 assertThrows(HaulierException.class, () -> named.call("failChecked", Object.class, "checked"));
         assertInstanceOf(RemoteTasks.OwnException.class, checked.getCause());
+    }
+
+    @Test
+    void aResultOfAnotherVersionNamesBothDigests(@TempDir Path folder) throws Exception {
+        String item = "package acme; public class Item implements java.io.Serializable {"
+                + " private static final long serialVersionUID = %dL; public static Object make() { return new Item(); } }";
+        Jars first = Jars.in(folder).source("acme.Item", item.formatted(1));
+        Jars second = Jars.in(folder).source("acme.Item", item.formatted(2));
+        DeployedUnit unit = cluster.deploy("versions", "1", first.write("first.jar")).join();
+        try (URLClassLoader here = new URLClassLoader(new URL[] {second.write("second.jar").toUri().toURL()})) {
+            HaulierException other = assertThrows(
+                    HaulierException.class, () -> cluster.task(unit, "acme.Item#make", here.loadClass("acme.Item")).call());
+            assertEquals(ErrorKind.RESULT_UNREADABLE, other.kind());
+            assertTrue(other.getMessage().contains(digest(first) + " of versions:1/first.jar"), other.getMessage());
+            assertTrue(other.getMessage().contains(digest(second) + " here"), other.getMessage());
+        }
+        HaulierException absent =
+                assertThrows(HaulierException.class, () -> cluster.task(unit, "acme.Item#make").call());
+        assertTrue(absent.getMessage().contains(digest(first)), absent.getMessage());
+        assertTrue(absent.getMessage().contains("absent here"), absent.getMessage());
+    }
+
+    private static String digest(Jars jar) throws Exception {
+        byte[] digest = MessageDigest.getInstance("SHA-256").digest(jar.bytes("acme/Item.class"));
+        return "sha256:" + HexFormat.of().formatHex(digest);
     }
 
     @Test

@@ -119,14 +119,6 @@ impl Supervisor {
         self.parts.zygotes.forget(program);
     }
 
-    pub(super) fn options(&self) -> &SupervisorOptions {
-        &self.parts.options
-    }
-
-    pub(super) fn spawner(&self) -> &Spawner {
-        &self.parts.spawner
-    }
-
     async fn launch(&self, id: WorkerId, spec: &WorkerSpec) -> Result<Started> {
         match spec.language {
             Language::Python => self.parts.zygotes.fork(&self.parts.spawner, &self.parts.options, id, spec).await,
@@ -149,6 +141,16 @@ impl Supervisor {
         let control = links.remove(0);
         let keeps = Box::new(self.parts.spawner.clone());
         Ok(Started { process, exit, control, slots, output, reading, keeps })
+    }
+}
+
+impl Supervisor {
+    pub(super) fn options(&self) -> &SupervisorOptions {
+        &self.parts.options
+    }
+
+    pub(super) fn spawner(&self) -> &Spawner {
+        &self.parts.spawner
     }
 }
 

@@ -42,9 +42,9 @@ def child():
 
 @pytest.fixture
 def node(node_binary, tmp_path):
-    """Start a node that forgets directories of class paths at once; return its address and its folder."""
+    """Start a node that soon forgets directories of class paths; return its address and its folder."""
     command = [node_binary, "node", "--listen", "127.0.0.1:0", "--data-dir", tmp_path / "data"]
-    command += ["--class-path-ttl", "0"]
+    command += ["--class-path-ttl", "0.2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield process.stdout.readline().split()[-1], tmp_path / "data"

@@ -156,8 +156,7 @@ impl Worker {
     }
 
     /// Runs tasks in this thread, the main one, until the node closes the link: `run(class_path, entry_point, codec,
-    /// payload, result_codecs)` gives (codec, bytes) or the fields of a failure. `rest()` is called when there is no other
-    /// task to run, after results were written.
+    /// payload, result_codecs)` gives (codec, bytes) or the fields of a failure. `rest()` is called when none waits.
     fn serve(&self, py: Python<'_>, link_fd: RawFd, run: Py<PyAny>, rest: Py<PyAny>) -> PyResult<()> {
         let process = self.0.clone();
         std::thread::Builder::new().name("haulier-control".to_owned()).spawn(move || {
@@ -272,13 +271,9 @@ impl TaskRunner for Runner {
         outcome.unwrap_or_else(TaskOutcome::Failed)
     }
 
-    fn rest(&mut self, _slot: u16) {
-        Python::attach(|py| {
-            if let Err(error) = self.rest.call0(py) {
-                // It is no task's failure.
-                error.write_unraisable(py, None);
-            }
-        });
+    fn rest(&mut self) {
+        // What it does is of use to others only: a failure is nobody's.
+        Python::attach(|py| drop(self.rest.call0(py)));
     }
 }
 

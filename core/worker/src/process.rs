@@ -70,9 +70,9 @@ pub trait TaskRunner {
     /// Runs a task to its end. A panic is the task's failure of kind `Internal`.
     fn run(&mut self, slot: u16, task: &Task) -> TaskOutcome;
 
-    /// Does what can wait until a result is on its way: called when there is no other task to run, and only after one. After
-    /// an isolated task it comes before the result, too, with which the process may end.
-    fn rest(&mut self, _slot: u16) {}
+    /// Nothing waits in the slot, and all results are written: time for what no task should wait for. After an isolated
+    /// task it comes before the result, with which the process may end.
+    fn rest(&mut self) {}
 }
 
 /// Interrupts tasks and lets loaders go. Called on a thread of its own, one call at a time, so that a call that waits

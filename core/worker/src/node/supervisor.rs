@@ -142,14 +142,6 @@ impl Supervisor {
         self.parts.zygotes.forget(program);
     }
 
-    pub(super) fn options(&self) -> &SupervisorOptions {
-        &self.parts.options
-    }
-
-    pub(super) fn spawner(&self) -> &Spawner {
-        &self.parts.spawner
-    }
-
     async fn launch(&self, spec: &WorkerSpec, preloaded: bool) -> Result<(WorkerId, Started)> {
         let id = WorkerId(self.parts.next_worker.fetch_add(1, Ordering::Relaxed));
         let started = match spec.language {
@@ -174,6 +166,16 @@ impl Supervisor {
         let control = links.remove(0);
         let keeps = Box::new(self.parts.spawner.clone());
         Ok(Started { process, exit, control, slots, output, reading, preloaded: false, keeps })
+    }
+}
+
+impl Supervisor {
+    pub(super) fn options(&self) -> &SupervisorOptions {
+        &self.parts.options
+    }
+
+    pub(super) fn spawner(&self) -> &Spawner {
+        &self.parts.spawner
     }
 }
 

@@ -45,7 +45,6 @@ impl SlotLink {
         loop {
             self.wait(&mut linger)?;
             self.inbox.lock().read(&self.socket).map_err(broken)?;
-            let mut has_run = false;
             while let Some(frame) = self.begin(flusher)? {
                 let mut task = Task::new(frame);
                 let outcome = match task.open() {
@@ -57,14 +56,11 @@ impl SlotLink {
                 }
                 let result = result_frame(&task.frame, outcome);
                 self.outbox.lock().push(&result)?;
-                has_run = true;
-            }
-            if has_run {
-                runner.rest(slot);
             }
             if self.inbox.lock().is_over() {
                 return Ok(());
             }
+            runner.rest();
         }
     }
 

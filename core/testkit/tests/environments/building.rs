@@ -30,6 +30,24 @@ async fn units_have_their_own_versions_and_share_what_they_agree_on() {
 }
 
 #[tokio::test]
+async fn later_processes_of_an_environment_have_what_its_tasks_import() {
+    let index = Index::start();
+    let node = TestNode::start(index.node()).expect("a node");
+    let cluster = haulier::connect(node.address()).await.expect("a connection");
+    for (name, version) in [("old", "1.0"), ("also_old", "1.0"), ("new", "2.0")] {
+        deploy(&cluster, name, &index.pin("tiny", version)).await;
+    }
+    assert_eq!(call(&cluster, "old", "had").await.expect("nothing"), "False");
+    assert_eq!(call(&cluster, "old", "version").await.expect("a version"), "1.0");
+    let learned = async || node.output().contains("a template has imported") && node.output().contains("\"tiny\"");
+    assert!(until(Duration::from_secs(DEADLINE), learned).await, "{}", node.output());
+    assert_eq!(call(&cluster, "also_old", "had").await.expect("a module"), "True");
+    assert_eq!(call(&cluster, "also_old", "version").await.expect("a version"), "1.0");
+    assert_eq!(call(&cluster, "new", "had").await.expect("nothing"), "False", "another environment");
+    assert_eq!(call(&cluster, "new", "version").await.expect("a version"), "2.0");
+}
+
+#[tokio::test]
 async fn locks_that_disagree_are_refused_with_both_versions() {
     let index = Index::start();
     let node = TestNode::start(index.node()).expect("a node");

@@ -29,6 +29,9 @@ def python():
 def file():
     import tiny
     return tiny.__file__
+
+def had():
+    return str('tiny' in sys.modules)
 ";
 
 /// An index, and a way to it that can be closed.

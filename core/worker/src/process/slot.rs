@@ -52,7 +52,7 @@ impl SlotLink {
                     Err(error) => TaskOutcome::Failed(error),
                 };
                 if task.frame.isolated {
-                    runner.rest(slot);
+                    runner.rest();
                 }
                 let result = result_frame(&task.frame, outcome);
                 self.outbox.lock().push(&result)?;

@@ -11,23 +11,24 @@ use crate::buffers;
 const STACK_GLOBAL: u8 = 0x93;
 /// Modules of one pickle; more are not looked for.
 const MOST: usize = 64;
-/// A longer pickle is not read, in bytes: its like comes from lists of numbers.
-const LONGEST: usize = 64 << 20;
+/// Bytes of a pickle that is searched before it is read.
+const SMALL: usize = 4096;
+/// Opcodes of one pickle that are read, so that a long list of plain values costs little.
+const MOST_OPCODES: usize = 100_000;
 
-/// The top-level modules that a pickle of protocol 5 names, sorted; those of a payload with buffers, too. A pickle that
-/// is not understood names those that were found before.
+/// The top-level modules that a pickle of protocol 5 names in its first 100,000 parts, sorted; those of a payload with
+/// buffers, too. A pickle that is not understood names those that were found before.
 ///
-/// Almost all pickles of plain values end with the search for one byte.
+/// Small pickles of plain values end with the search for one byte; of large ones the parts are counted, not the bytes.
 pub(crate) fn modules(payload: &[u8]) -> Vec<&str> {
     let pickle = buffers::pickle_of(payload);
-    if pickle.len() > LONGEST || !pickle.contains(&STACK_GLOBAL) {
+    if pickle.len() <= SMALL && !may_name(pickle) {
         return Vec::new();
     }
     let mut found = Vec::new();
     let mut reader = Reader { pickle, at: 0, last: None, before: None, memo: Vec::new() };
-    while found.len() < MOST
-        && let Some(step) = reader.step()
-    {
+    for _ in 0..MOST_OPCODES {
+        let Some(step) = reader.step().filter(|_| found.len() < MOST) else { break };
         if let Some(module) = step {
             let top = module.split('.').next().unwrap_or(module);
             if !found.contains(&top) {
@@ -37,6 +38,21 @@ pub(crate) fn modules(payload: &[u8]) -> Vec<&str> {
     }
     found.sort_unstable();
     found
+}
+
+/// Whether something is referred to at all: what is on the stack was just written, or taken from the memo (BINGET,
+/// LONG_BINGET).
+fn may_name(pickle: &[u8]) -> bool {
+    let is_before = |at: usize, distance: usize, byte: u8| at >= distance && pickle[at - distance] == byte;
+    let mut from = 0;
+    while let Some(found) = pickle[from..].iter().position(|byte| *byte == STACK_GLOBAL) {
+        let at = from + found;
+        if is_before(at, 1, 0x94) || is_before(at, 2, b'h') || is_before(at, 5, b'j') {
+            return true;
+        }
+        from = at + 1;
+    }
+    false
 }
 
 /// The same for Python.
@@ -96,13 +112,13 @@ impl<'a> Reader<'a> {
     fn skip(&mut self, opcode: u8) -> Option<()> {
         match opcode {
             // PROTO, BININT1, EXT1
-            0x80 | b'K' | 0x82 => self.number(1).map(drop),
+            0x80 | b'K' | 0x82 => self.pass(1),
             // BININT2, EXT2
-            b'M' | 0x83 => self.number(2).map(drop),
+            b'M' | 0x83 => self.pass(2),
             // BININT, EXT4
-            b'J' | 0x84 => self.number(4).map(drop),
+            b'J' | 0x84 => self.pass(4),
             // FRAME, BINFLOAT
-            0x95 | b'G' => self.number(8).map(drop),
+            0x95 | b'G' => self.pass(8),
             // SHORT_BINBYTES, LONG1
             b'C' | 0x8a => self.counted(1).map(drop),
             // BINBYTES, LONG4
@@ -119,6 +135,12 @@ impl<'a> Reader<'a> {
     fn push(&mut self, text: Option<&'a str>) {
         self.before = self.last;
         self.last = text;
+    }
+
+    /// Passes so many bytes, which may be more than there are: then it is the end.
+    fn pass(&mut self, bytes: usize) -> Option<()> {
+        self.at += bytes;
+        Some(())
     }
 
     /// A little-endian number of so many bytes.
@@ -158,7 +180,7 @@ mod tests {
     fn what_is_no_pickle_names_what_was_found_before() {
         assert!(modules(b"").is_empty() && modules(b"\x93").is_empty() && modules(b"(cos\nsystem\n\x93.").is_empty());
         assert!(modules(b"\x80\x05\x8c\xff\x93").is_empty() && modules(b"\x80\x05h\x07h\x08\x93.").is_empty());
-        let broken = b"\x80\x05\x8c\x03abc\x8c\x01A\x93\xff\x8c\x03def\x8c\x01A\x93.";
+        let broken = b"\x80\x05\x8c\x03abc\x8c\x01A\x94\x93\xff\x8c\x03def\x8c\x01A\x93.";
         assert_eq!(modules(broken), ["abc"]);
         assert!(modules(b"\x80\x05\x8d\xff\xff\xff\xff\xff\xff\xff\xff\x93").is_empty());
     }

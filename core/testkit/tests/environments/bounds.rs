@@ -111,8 +111,9 @@ async fn all_environments_together_have_a_bound() {
         if cluster.list_units(name).await.expect("units").is_empty() {
             deploy(&cluster, name, &index.pin(name, "1.0")).await;
         }
-        let size = within(DEADLINE, "a task", cluster.task(name, format!("{name}:SIZE.__int__")).call::<Value>(()));
-        assert_eq!(size.await.expect("a size"), Value::from(4), "{}", node.output());
+        let task = cluster.task(name, format!("{name}:SIZE.__int__"));
+        let size = within(DEADLINE, "a task", task.call::<Value>(())).await;
+        assert_eq!(size.expect("a size"), Value::from(4), "{}", node.output());
         assert_eq!(environments(&node).len(), 1, "{}", node.output());
     }
     // Downloads are bounded, too, when nobody uses them.

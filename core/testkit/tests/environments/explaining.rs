@@ -13,10 +13,10 @@ async fn explain(cluster: &Cluster, name: &str, unit: &str, policy: LoadingPolic
 #[tokio::test]
 async fn a_module_of_an_environment() {
     let index = Index::start();
-    index.add_files("Odd-Name", "3.1", &[("peculiar/__init__.py", b""), ("peculiar/deep.py", b"")]);
+    index.add_files("odd", "3.1", &[("peculiar/__init__.py", b""), ("peculiar/deep.py", b"")]);
     let node = TestNode::start(index.node()).expect("a node");
     let cluster = haulier::connect(node.address()).await.expect("a connection");
-    deploy(&cluster, "old", &(index.pin("tiny", "1.0") + &index.pin("Odd-Name", "3.1"))).await;
+    deploy(&cluster, "old", &(index.pin("tiny", "1.0") + &index.pin("odd", "3.1"))).await;
     let child_first = LoadingPolicy::ChildFirst;
     let before = explain(&cluster, "tiny", "old", child_first).await;
     assert_eq!(before.verdict, "from tiny 1.0, which old:1.0.0 requires", "{before}");
@@ -27,10 +27,10 @@ async fn a_module_of_an_environment() {
     assert!(built.verdict.starts_with("from tiny 1.0 of environment "), "{built}");
     assert!(built.places[0].path.ends_with("/site-packages/tiny/__init__.py"), "{built}");
     let deep = explain(&cluster, "peculiar.deep", "old", child_first).await;
-    assert!(deep.verdict.starts_with("from Odd-Name 3.1 of environment "), "{deep}");
+    assert!(deep.verdict.starts_with("from odd 3.1 of environment "), "{deep}");
     assert!(deep.places[0].path.ends_with("peculiar/deep.py"), "{deep}");
     let lacking = explain(&cluster, "peculiar.none", "old", child_first).await;
-    assert!(lacking.verdict.contains("nor Odd-Name 3.1 of environment") && lacking.places.is_empty(), "{lacking}");
+    assert!(lacking.verdict.contains("nor odd 3.1 of environment") && lacking.places.is_empty(), "{lacking}");
     let standard = explain(&cluster, "json.decoder", "old", child_first).await;
     assert!(standard.verdict.starts_with("from the standard library of environment"), "{standard}");
     let absent = explain(&cluster, "nothing_like_it", "old", child_first).await;

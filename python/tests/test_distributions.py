@@ -68,7 +68,8 @@ def test_what_a_program_never_imports_is_not_checked(site):
     named = _distributions.finder(["rare_module.part"], "check")
     checked = _distributions.finder(["jobs"], "check")
     built = _distributions.finder(["jobs"], "build")
-    assert [find(["rare_module"]) for find in (named, checked, built)] == [["rare==1"], [], ["rare==1"]]
+    assert [find(["rare_module"], []) for find in (named, checked, built)] == [["rare==1"], [], ["rare==1"]]
+    assert checked([], ["rare_module"]) == ["rare==1"]
     assert _distributions.finder(["jobs"], "ignore") is None
 
 
@@ -76,7 +77,8 @@ def test_what_a_program_never_imports_is_not_checked(site):
 def index(tmp_path_factory):
     own = Index(tmp_path_factory.mktemp("index") / "served")
     for version in ("1.0", "2.0"):
-        own.add(f"greet-{version}", f"def version(): return '{version}'\n")
+        module = f"def version(): return '{version}'\nclass Greeting:\n    text = '{version}'\n"
+        own.add(f"greet-{version}", module)
     yield own
     own.stop()
 
@@ -160,6 +162,40 @@ def test_other_distributions_are_refused_before_code_runs(program, node):
     for line in refused:
         assert line.startswith("Incompatible ") and "greet" in line and "1.0" in line, line
         assert node[1] is None or node[1] in line, line
+
+
+def test_what_arguments_are_made_of_is_required(program, node):
+    body = """
+        def plain(value, *more): return type(value).__name__
+        for submitted in (
+            pool.submit(plain, greet.Greeting()),
+            pool.submit(plain, 1, [{"deep": greet.Greeting()}]),
+            cluster.executor().submit(isinstance, greet.Greeting, type),
+        ):
+            error = submitted.exception()
+            print(type(error).__name__, error)
+        print(pool.submit(plain, 1).result(), cluster.preview(plain, greet.Greeting()).requirements)
+        built = cluster.executor(environment="build", timeout=60)
+        print(built.submit(plain, greet.Greeting()).result(), *built.map(plain, [greet.Greeting()] * 4, chunksize=2))
+    """
+    *refused, plain, built, _ = program(body, "check")
+    assert (len(refused), plain, built) == (3, "int ['greet==1.0']", "Greeting " * 2 + "Greeting " * 2 + "Greeting")
+    for line in refused:
+        assert line.startswith("Incompatible ") and "greet" in line and "1.0" in line, line
+
+
+def test_a_task_of_a_unit_has_a_policy_of_its_own(program, node, tmp_path):
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "unit/kinds.py").write_text("def of(value): return type(value).__module__\n")
+    body = f"""
+        cluster.deploy("kinds", "1.0.0", {str(tmp_path / "unit")!r}, replace=True)
+        kinds = cluster.task("kinds", "kinds:of", timeout=60)
+        error = cluster.task("kinds", "kinds:of", environment="check").submit(greet.Greeting()).exception()
+        print(type(error).__name__, "greet" in str(error))
+        print(kinds.with_options(environment="build").call(greet.Greeting()), kinds.call(7))
+        print(kinds.submit(greet.Greeting()).exception() is None)
+    """
+    assert program(body, "build")[:3] == ["Incompatible True", "greet builtins", str(node[1] is not None)]
 
 
 def test_an_environment_is_built(program):

@@ -148,6 +148,22 @@ def test_a_lock_of_uv(cluster, package, tmp_path, settings):
     assert pins(cluster, unit)[:2] == ["app==1.0", "base==1.0"]
 
 
+def test_a_pylock(cluster, package, tmp_path, monkeypatch):
+    written(tmp_path, "loose.txt", "app\nbase<2\n")
+    uv = Path(sys.executable).with_name("uv")
+    options = ["--quiet", "--universal", "--only-binary", ":all:", "--python-version", "3.11", "-o", "pylock.toml"]
+    subprocess.run([uv, "pip", "compile", "loose.txt", *options], cwd=tmp_path, check=True, timeout=DEADLINE)
+    pylock = tmp_path / "pylock.toml"
+    with pytest.raises(haulier.NotFound):
+        cluster.deploy("py-pylock", "1", package, requirements=tmp_path / "pylock.absent.toml")
+    monkeypatch.setenv("HAULIER_UV", "/nowhere/uv")
+    unit = cluster.deploy("py-pylock", "1", package, requirements=pylock)
+    assert pins(cluster, unit)[:2] == ["app==1.0", "base==1.0"]
+    text = pylock.read_text().replace('\nversion = "1.0"', '\nversion = "1.0"\ndirectory = { path = "." }', 1)
+    with pytest.raises(haulier.InvalidArgument, match="'directory'"):
+        cluster.deploy("py-refused", "1", package, requirements=written(tmp_path, "pylock.other.toml", text))
+
+
 def test_what_is_locked_needs_no_uv(cluster, package, tmp_path, monkeypatch):
     monkeypatch.setenv("HAULIER_UV", "/nowhere/uv")
     file = written(tmp_path, "locked.txt", f"base==1.0 --hash=sha256:{'ab' * 32}\n")

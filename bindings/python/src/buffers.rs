@@ -26,6 +26,12 @@ pub(crate) fn are_joined(payload: &[u8]) -> bool {
     payload.starts_with(&MAGIC)
 }
 
+/// The pickle of a payload, with or without buffers behind it.
+pub(crate) fn pickle_of(payload: &[u8]) -> &[u8] {
+    let layout = are_joined(payload).then(|| Layout::read(payload)).flatten();
+    layout.map_or(payload, |layout| &payload[layout.pickle])
+}
+
 /// One payload of a pickle and its buffers, which are copied.
 #[pyfunction]
 pub(crate) fn join_buffers<'py>(

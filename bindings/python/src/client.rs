@@ -1,6 +1,6 @@
 //! The client: connections, what is submitted, and the questions that a call waits for.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier::{
@@ -16,7 +16,7 @@ use pyo3::{
 
 use crate::{
     completions::{Completions, Finished, Queue},
-    errors, records,
+    errors, pickles, records,
 };
 
 /// How often a call that waits looks for Ctrl-C.
@@ -30,31 +30,51 @@ pub(crate) struct Template {
     submission: Submission,
     start: Vec<String>,
     requires: Vec<String>,
-    /// Called with top-level names that the code imports and does not have: the requirements that they mean.
+    /// Called with top-level names that the code imports and does not have, and with those that the arguments name: the
+    /// requirements that they mean.
     distributions: Option<Py<PyAny>>,
-    /// The requirements of the newest snapshot; its key is none for calls without one.
-    requirements: Mutex<Option<(Option<Digest>, Vec<String>)>>,
+    requirements: Mutex<Known>,
 }
 
+/// The requirements of the newest snapshot, by what arguments name; without a snapshot, of calls without one.
+#[derive(Default)]
+struct Known {
+    snapshot: Option<Digest>,
+    by_named: HashMap<Vec<String>, Vec<String>>,
+}
+
+/// Sets of names that are remembered.
+const MOST_NAMED: usize = 64;
+
 impl Template {
-    /// The installed distributions that the code of a call imports. Asked of Python once for each snapshot.
+    /// The installed distributions that the code of a call imports and its arguments name. Asked of Python once for each
+    /// snapshot and what arguments of it name.
     fn requirements(
         &self,
         py: Python<'_>,
         scope: Option<&Scope>,
         code: Option<CodeReference>,
+        named: &[&str],
     ) -> PyResult<Vec<String>> {
         let Some(distributions) = &self.distributions else { return Ok(Vec::new()) };
         let snapshot = code.map(|code| code.snapshot);
-        if let Some((_, known)) = self.requirements.lock().as_ref().filter(|(of, _)| *of == snapshot) {
-            return Ok(known.clone());
+        let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+        {
+            let known = self.requirements.lock();
+            if let Some(found) = known.by_named.get(&named).filter(|_| known.snapshot == snapshot) {
+                return Ok(found.clone());
+            }
         }
         let names = match (scope, code) {
             (Some(scope), Some(code)) => py.detach(|| scope.0.foreign(code, &self.start)),
             _ => self.start.iter().map(|name| name.split('.').next().unwrap_or(name).to_owned()).collect(),
         };
-        let found: Vec<String> = distributions.call1(py, (names,))?.extract(py)?;
-        *self.requirements.lock() = Some((snapshot, found.clone()));
+        let found: Vec<String> = distributions.call1(py, (names, named.clone()))?.extract(py)?;
+        let mut known = self.requirements.lock();
+        if known.snapshot != snapshot || known.by_named.len() >= MOST_NAMED {
+            *known = Known { snapshot, by_named: HashMap::new() };
+        }
+        known.by_named.insert(named, found.clone());
         Ok(found)
     }
 }
@@ -212,10 +232,13 @@ impl Cluster {
         token: Py<PyAny>,
     ) -> PyResult<u64> {
         let code = scope.map(|scope| scope.prepare(py, &template.start)).transpose()?;
+        let codec = errors::codec_of(codec)?;
+        let pickled = codec == Codec::Pickle && template.distributions.is_some();
+        let named = if pickled { pickles::modules(payload.as_bytes()) } else { Vec::new() };
         let submission = Submission {
             code,
-            requirements: template.requirements(py, scope, code)?,
-            codec: errors::codec_of(codec)?,
+            requirements: template.requirements(py, scope, code, &named)?,
+            codec,
             payload: shared(payload),
             requires: if by_value { template.requires.clone() } else { Vec::new() },
             ..template.submission.clone()

@@ -9,6 +9,7 @@ mod completions;
 mod deployment;
 mod deployments;
 mod errors;
+mod pickles;
 mod records;
 mod values;
 mod worker;
@@ -31,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<worker::Zygote>()?;
     module.add_function(wrap_pyfunction!(buffers::join_buffers, module)?)?;
     module.add_function(wrap_pyfunction!(completions::finish, module)?)?;
+    module.add_function(wrap_pyfunction!(pickles::pickled_modules, module)?)?;
     module.add_function(wrap_pyfunction!(values::encode_arguments, module)?)?;
     module.add_function(wrap_pyfunction!(values::decode_arguments, module)?)?;
     module.add_function(wrap_pyfunction!(values::encode_value, module)?)?;

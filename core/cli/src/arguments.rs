@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod environments;
 mod node;
 mod units;
 

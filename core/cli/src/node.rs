@@ -92,6 +92,7 @@ async fn serve(arguments: NodeArguments, parent: Option<Pid>) -> Result<()> {
 
 fn limits(arguments: &NodeArguments) -> Limits {
     let defaults = Limits::default();
+    let environments = &arguments.environments;
     Limits {
         class_paths: arguments.class_path_ttl.unwrap_or(defaults.class_paths),
         continuous_ttl: arguments.continuous_ttl.unwrap_or(defaults.continuous_ttl),
@@ -99,6 +100,13 @@ fn limits(arguments: &NodeArguments) -> Limits {
         continuous_bytes: arguments.continuous_bytes.unwrap_or(defaults.continuous_bytes),
         resident: arguments.max_worker_memory,
         preload: if arguments.no_preloading { std::time::Duration::ZERO } else { defaults.preload },
+        python_environments: environments
+            .python_environments
+            .map_or(defaults.python_environments, |count| usize::try_from(count).unwrap_or(usize::MAX)),
+        python_environments_bytes: environments.python_environments_bytes.unwrap_or(defaults.python_environments_bytes),
+        python_environment_bytes: environments.python_environment_bytes.unwrap_or(defaults.python_environment_bytes),
+        python_environment_files: environments.python_environment_files.unwrap_or(defaults.python_environment_files),
+        python_cache_bytes: environments.python_cache_bytes.unwrap_or(defaults.python_cache_bytes),
         ..defaults
     }
 }

@@ -182,7 +182,7 @@ impl Deploy {
         self
     }
 
-    /// Adds Python requirements: `requirements.txt`, `pyproject.toml` or `uv.lock`. All that a deployment has are resolved
+    /// Adds Python requirements: `requirements.txt`, `pylock.toml`, `pyproject.toml` or `uv.lock`. All that a deployment has are resolved
     /// here, by uv, to exact versions with hashes, of wheels only; a file in which every line has both is taken as it is.
     /// The unit has the result as a source of its own, and a node makes an environment of it.
     ///

@@ -1,7 +1,7 @@
 //! Where a name comes from and why: the rule that decides, the places that have it, who is in front of whom.
 //!
-//! The same words serve `haulier explain` and the errors of workers. Must never know what a parent really has: that is
-//! the JVM's or the interpreter's.
+//! The same words serve `haulier explain` and the errors of workers. Must never look at what a parent really has: that is
+//! the JVM's or the interpreter's, and whoever knows it says it.
 
 use std::fmt;
 
@@ -48,6 +48,23 @@ pub struct ExplainedPlace {
     pub peer: bool,
 }
 
+/// What the parent has of a name: an interpreter, say, with its installed distributions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Parent {
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+    /// It has the name.
+    Has {
+        /// What of it: "numpy 2.1 of environment 1a2b3c4d (Python 3.11.7)".
+        label: String,
+        /// Where: the path of a file.
+        path: String,
+    },
+    /// It does not; who was looked at.
+    Lacks(String),
+}
+
 /// Where a name of a class path comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
@@ -66,6 +83,8 @@ pub struct Explanation {
     pub searched: Vec<String>,
     /// Names that look like it, where none has it.
     pub nearest: Vec<String>,
+    /// What the parent has. [`Index::explain`] does not know it.
+    pub parent: Parent,
 }
 
 impl Index {
@@ -100,6 +119,7 @@ impl Index {
             nearest: if is_absent { self.nearest(&name, NEAREST) } else { Vec::new() },
             places,
             name,
+            parent: Parent::Unknown,
         }
     }
 
@@ -173,6 +193,25 @@ impl Index {
 impl Explanation {
     /// What gives the name, in one line: "pricing:1.2.0/pricing.jar", or why nothing of the class path does.
     pub fn verdict(&self) -> String {
+        match (&self.parent, self.places.first()) {
+            (Parent::Has { label, .. }, Some(_)) if self.delegation == Delegation::ParentOnly => {
+                format!("from {label}: what the class path has is never used")
+            }
+            (Parent::Has { label, .. }, None) => format!("from {label}"),
+            (Parent::Has { label, .. }, Some(_)) if self.is_parent_first() => format!("from {label}"),
+            (Parent::Lacks(who), None) => format!("absent: neither the class path nor {who} has it"),
+            (Parent::Lacks(_), Some(first)) if self.delegation != Delegation::ParentOnly => {
+                format!("from {}", first.label)
+            }
+            _ => self.verdict_of_class_path(),
+        }
+    }
+
+    fn is_parent_first(&self) -> bool {
+        matches!(self.delegation, Delegation::ParentFirst | Delegation::ParentOnly)
+    }
+
+    fn verdict_of_class_path(&self) -> String {
         let parent = match self.kind {
             NameKind::Module => "the interpreter's own packages",
             NameKind::Class | NameKind::Resource => "the platform and the API",
@@ -196,9 +235,18 @@ impl fmt::Display for Explanation {
         writeln!(f, "{} {}: {}", self.kind.name(), self.name, self.verdict())?;
         write!(f, "  rule: {}", self.rule)?;
         let first = self.places.first();
+        let in_parent = match &self.parent {
+            Parent::Has { label, path } => Some(format!("{label} ({path})")),
+            Parent::Unknown | Parent::Lacks(_) => None,
+        };
+        let parent_counts = in_parent.is_some() && (first.is_none() || self.is_parent_first());
+        if let Some(shown) = in_parent.as_ref().filter(|_| parent_counts) {
+            write!(f, "\n  found: {shown}")?;
+        }
         for (at, place) in self.places.iter().enumerate() {
             let ExplainedPlace { label, path, digest, size, peer } = place;
-            let is_used = at == 0 && self.delegation != Delegation::ParentOnly || digest.is_none();
+            let counts = self.delegation != Delegation::ParentOnly && !parent_counts;
+            let is_used = counts && (at == 0 || digest.is_none());
             write!(f, "\n  {}: {label} ({path}", if is_used { "found" } else { "shadowed" })?;
             match digest {
                 Some(_) if at > 0 && *digest == first.and_then(|first| first.digest) => {
@@ -210,7 +258,10 @@ impl fmt::Display for Explanation {
             }
             f.write_str(if *peer { ", of the session)" } else { ")" })?;
         }
-        if first.is_none() {
+        if let Some(shown) = in_parent.filter(|_| !parent_counts) {
+            write!(f, "\n  shadowed: {shown}")?;
+        }
+        if first.is_none() && !parent_counts {
             let searched = self.searched.join(", ");
             write!(f, "\n  searched: {}", if searched.is_empty() { "an empty class path" } else { &searched })?;
         }

@@ -30,6 +30,6 @@ mod nearest;
 mod python;
 
 pub use delegation::{Delegation, Rule};
-pub use explain::{ExplainedPlace, Explanation, NameKind};
+pub use explain::{ExplainedPlace, Explanation, NameKind, Parent};
 pub use index::{Index, IndexOptions, IndexRoot, Place, RootEntry};
 pub use python::TopLevel;

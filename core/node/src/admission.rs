@@ -269,7 +269,7 @@ async fn wait_for_code(node: &NodeCore, session: &Session, admission: &Admission
 
 fn build(session: &Arc<Session>, mut admission: Admission, placement: Arc<Placement>) -> Result<Run> {
     let payload = admission.take_payload(session)?;
-    session.note_code(admission.submit.task_id, &placement.class_path.code);
+    session.note_code(admission.submit.task_id, &placement.code);
     let Admission { id, submit, deadline, reply, .. } = admission;
     Ok(Run {
         id,

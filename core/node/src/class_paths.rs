@@ -173,6 +173,7 @@ impl ClassPaths {
             parent_prefixes: sources.class_path.parent_prefixes.clone(),
             sources: manifests,
             labels,
+            python: None,
         });
         let resolved = Arc::new(ResolvedClassPath {
             digest,

@@ -6,12 +6,16 @@
 //! has crashed.
 
 mod build;
+mod explained;
 mod flights;
+mod growth;
 mod installed;
 mod leftovers;
 mod lock;
+mod origins;
 mod record;
 mod requirement;
+mod room;
 mod sweep;
 mod tame;
 mod task;
@@ -21,36 +25,52 @@ use std::{
     collections::{BTreeSet, HashMap},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
 
 use haulier_model::{Digest, Hasher, Result};
 use haulier_requirements::Lock;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
-use self::{flights::Flights, installed::Installed, record::Record, uv::Uv};
-pub(crate) use self::{requirement::normal, sweep::tidy, task::runtime};
+pub(crate) use self::{
+    explained::Runs,
+    origins::PythonPlace,
+    requirement::normal,
+    sweep::{let_go, tidy},
+    task::runtime,
+};
+use self::{flights::Flights, installed::Installed, origins::Origins, record::Record, room::LetGo, uv::NodeUv};
 use crate::pythons::PythonRuntime;
 
 /// What environments may cost.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Bounds {
     /// How long a build may take.
     pub(crate) build: Duration,
     /// Environments on disk.
     pub(crate) count: usize,
+    /// Bytes of one environment, and its files, links and folders.
+    pub(crate) bytes: u64,
+    pub(crate) entries: u64,
+    /// Bytes of all environments.
+    pub(crate) all_bytes: u64,
+    /// Bytes of what uv has downloaded and unpacked.
+    pub(crate) cache_bytes: u64,
 }
 
 /// Keeps an environment from being removed; notes when it was used last.
 #[derive(Debug)]
 pub(crate) struct InUse {
     folder: PathBuf,
+    released: Arc<Notify>,
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
         let folder = std::mem::take(&mut self.folder);
+        self.released.notify_waiters();
         // Whoever lets it go may hold a lock. Without a runtime the node has ended, and the time of the start is near enough.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             drop(runtime.spawn_blocking(move || record::touch(&folder)));
@@ -93,14 +113,18 @@ pub(crate) struct Environments {
     /// What uv has downloaded.
     cache: PathBuf,
     bounds: Bounds,
-    uv: Uv,
+    uv: NodeUv,
     known: Mutex<HashMap<Digest, Weak<PythonRuntime>>>,
     builds: Arc<Flights<Arc<PythonRuntime>>>,
     resolutions: Arc<Flights<String>>,
     installed: Installed,
+    origins: Origins,
     sweep: sweep::Wanted,
     /// Held while something is found, and while something is put away.
     shelf: Arc<Mutex<()>>,
+    /// Somebody has let go of an environment.
+    released: Arc<Notify>,
+    let_go: OnceLock<LetGo>,
 }
 
 impl Environments {
@@ -111,8 +135,9 @@ impl Environments {
             crate::server::private_folder(folder)?;
         }
         build::remove_unfinished(&environments)?;
+        leftovers::remove_unfinished(&cache)?;
         Ok(Self {
-            uv: Uv::new(uv, cache.clone()),
+            uv: NodeUv::new(uv, cache.clone()),
             cache,
             folder: environments,
             locks,
@@ -121,8 +146,11 @@ impl Environments {
             builds: Arc::default(),
             resolutions: Arc::default(),
             installed: Installed::default(),
+            origins: Origins::default(),
             sweep: sweep::Wanted::default(),
             shelf: Arc::default(),
+            released: Arc::default(),
+            let_go: OnceLock::new(),
         })
     }
 
@@ -148,7 +176,7 @@ impl Environments {
             .await
     }
 
-    async fn find_or_build(&self, digest: Digest, recipe: Recipe) -> Result<Arc<PythonRuntime>> {
+    async fn find_or_build(self: &Arc<Self>, digest: Digest, recipe: Recipe) -> Result<Arc<PythonRuntime>> {
         let folder = self.folder_of(&digest);
         let (place, locks, shelf) = (folder.clone(), recipe.locks.clone(), self.shelf.clone());
         let found = tokio::task::spawn_blocking(move || {
@@ -161,7 +189,7 @@ impl Environments {
         let runtime = Arc::new(PythonRuntime {
             program: program_in(&folder),
             interpreter: recipe.base.interpreter.clone(),
-            environment: Some(InUse { folder }),
+            environment: Some(InUse { folder, released: self.released.clone() }),
         });
         let mut known = self.known.lock();
         // Still used, but for other class paths, or damaged meanwhile: all hold the same one.

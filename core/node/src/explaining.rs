@@ -2,12 +2,17 @@
 
 mod elsewhere;
 
-use haulier_loader::{ExplainedPlace, Explanation, Index, IndexOptions, IndexRoot, RootEntry};
-use haulier_model::{Error, ErrorKind, Language, LoadingPolicy, Manifest, Result, Root, RootKind, UnitReference};
+use haulier_loader::{
+    Delegation, ExplainedPlace, Explanation, Index, IndexOptions, IndexRoot, NameKind, Parent, RootEntry,
+};
+use haulier_model::{
+    Digest, Error, ErrorKind, Language, LoadingPolicy, Manifest, Result, Root, RootKind, UnitReference,
+};
 use haulier_protocol::v1;
 
 use crate::{
     core::NodeCore,
+    environments::Runs,
     identity::Identity,
     past_tasks::{self, TaskCode, TaskPlace},
     placing::parent_prefixes,
@@ -24,6 +29,8 @@ struct Searched {
     policy: LoadingPolicy,
     parent_prefixes: Vec<String>,
     roots: Vec<IndexRoot>,
+    /// What Python code runs with, where it is known.
+    runs: Option<Runs>,
 }
 
 /// Explains a name as a task finds it, or as one would that has these units and that session.
@@ -38,17 +45,17 @@ pub(crate) async fn explain(
     }
     let (name, task) = (&request.name, &request.task);
     match past_tasks::place_of(node, task, identity)? {
-        Some(TaskPlace::Here(code)) => Ok(search(of_task(node, &code, task)?, name)),
+        Some(TaskPlace::Here(code)) => search(node, of_task(node, &code, task)?, name).await,
         place => elsewhere::explain(node, identity, name, task, place).await,
     }
 }
 
 /// Explains a name as a task found it that has run on this node, for a client of another one.
-pub(crate) fn explain_for_peer(node: &NodeCore, request: &v1::ExplainTaskRequest) -> Result<v1::ExplainResponse> {
+pub(crate) async fn explain_for_peer(node: &NodeCore, request: &v1::ExplainTaskRequest) -> Result<v1::ExplainResponse> {
     let v1::ExplainTaskRequest { name, task, identity } = request;
     check_name(name)?;
     match past_tasks::place_of(node, task, &Identity::relayed(identity))? {
-        Some(TaskPlace::Here(code)) => Ok(search(of_task(node, &code, task)?, name)),
+        Some(TaskPlace::Here(code)) => search(node, of_task(node, &code, task)?, name).await,
         _ => Err(elsewhere::unknown(task, &format!("the node '{}' does not know its class path", node.name))),
     }
 }
@@ -62,8 +69,8 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn search(searched: Searched, name: &str) -> v1::ExplainResponse {
-    let Searched { languages, policy, parent_prefixes, roots } = searched;
+async fn search(node: &NodeCore, searched: Searched, name: &str) -> Result<v1::ExplainResponse> {
+    let Searched { languages, policy, parent_prefixes, roots, runs } = searched;
     let explain = |language: Language| {
         let options = IndexOptions { language, policy, parent_prefixes: parent_prefixes.clone() };
         Index::new(options, roots.clone()).explain(name)
@@ -75,7 +82,16 @@ fn search(searched: Searched, name: &str) -> v1::ExplainResponse {
     let found = explanations.iter().position(|explanation| !explanation.places.is_empty());
     let possible = || explanations.iter().position(|explanation| !explanation.searched.is_empty());
     let chosen = found.or_else(possible).unwrap_or(0);
-    answer(explanations.swap_remove(chosen))
+    let mut explanation = explanations.swap_remove(chosen);
+    if let Some(runs) = runs.filter(|_| asks_parent(&explanation)) {
+        explanation.parent = runs.find(node, &explanation.name).await?;
+    }
+    Ok(answer(explanation))
+}
+
+/// Whether what is installed says more: of a module that the interpreter may give.
+fn asks_parent(explanation: &Explanation) -> bool {
+    explanation.kind == NameKind::Module && explanation.delegation != Delegation::ChildOnly
 }
 
 /// What a task would have that names units and a session.
@@ -88,11 +104,23 @@ async fn of_names(node: &NodeCore, identity: &Identity, request: &v1::ExplainReq
         v1::Language::Unspecified => vec![Language::Java, Language::Python],
         one => vec![Language::try_from(one)?],
     };
+    let found = roots(node, identity, request).await?;
+    let runs = if languages.contains(&Language::Python) {
+        let version =
+            if request.session_id.is_empty() { None } else { node.session_of(&request.session_id, identity).ok() };
+        let version = version.filter(|session| session.language == Some(Language::Python));
+        let version = version.map(|session| session.language_version.clone());
+        // Without a Python on the node, the class path alone is explained.
+        Runs::with(node, &found.locks, version.as_deref()).await.ok()
+    } else {
+        None
+    };
     Ok(Searched {
         languages,
         policy: LoadingPolicy::from(request.policy()),
         parent_prefixes: parent_prefixes(&request.parent_prefixes)?,
-        roots: roots(node, identity, request).await?,
+        roots: found.roots,
+        runs,
     })
 }
 
@@ -111,12 +139,20 @@ fn of_task(node: &NodeCore, code: &TaskCode, task: &str) -> Result<Searched> {
         roots.extend(of_language.zip(&mut labels).map(|(root, label)| index_root(&root, label.clone(), *peer)));
     }
     let parent_prefixes = code.parent_prefixes.clone();
-    Ok(Searched { languages: vec![code.language], policy: code.policy, parent_prefixes, roots })
+    let runs = code.python.clone().map(Runs::at);
+    Ok(Searched { languages: vec![code.language], policy: code.policy, parent_prefixes, roots, runs })
+}
+
+/// The roots of a class path, and the locks in them with their owners.
+#[derive(Default)]
+struct Found {
+    roots: Vec<IndexRoot>,
+    locks: Vec<(String, Digest)>,
 }
 
 /// The roots of the class path: units in their order, the session's snapshot, the node's own code.
-async fn roots(node: &NodeCore, identity: &Identity, request: &v1::ExplainRequest) -> Result<Vec<IndexRoot>> {
-    let mut roots = Vec::new();
+async fn roots(node: &NodeCore, identity: &Identity, request: &v1::ExplainRequest) -> Result<Found> {
+    let mut roots = Found::default();
     for reference in &request.units {
         let record = node.store.resolve(&reference.parse::<UnitReference>()?).await?;
         node.hold_unit(&record).await?;
@@ -151,10 +187,14 @@ fn add(
     manifest: &Manifest,
     label: impl Fn(usize) -> String,
     peer: bool,
-    roots: &mut Vec<IndexRoot>,
+    found: &mut Found,
 ) -> Result<()> {
     for (index, root) in node.store.roots(manifest)?.iter().enumerate() {
-        roots.push(index_root(root, label(index), peer));
+        let label = label(index);
+        if let Some(lock) = root.entries.iter().find(|entry| entry.path.as_str() == Root::LOCK).filter(|_| !peer) {
+            found.locks.push((label.split('/').next().unwrap_or_default().to_owned(), lock.digest));
+        }
+        found.roots.push(index_root(root, label, peer));
     }
     Ok(())
 }
@@ -177,11 +217,17 @@ fn answer(explanation: Explanation) -> v1::ExplainResponse {
         size: place.size,
         peer: place.peer,
     };
+    let mut places: Vec<v1::ExplainedPlace> = explanation.places.iter().map(place).collect();
+    if let Parent::Has { label, path } = &explanation.parent {
+        let parent_first = matches!(explanation.delegation, Delegation::ParentFirst | Delegation::ParentOnly);
+        let at = if parent_first { 0 } else { places.len() };
+        places.insert(at, v1::ExplainedPlace { label: label.clone(), path: path.clone(), ..Default::default() });
+    }
     v1::ExplainResponse {
         kind: explanation.kind.name().to_owned(),
         verdict: explanation.verdict(),
         rule: explanation.rule.to_string(),
-        places: explanation.places.iter().map(place).collect(),
+        places,
         text: explanation.to_string(),
         name: explanation.name,
         searched: explanation.searched,

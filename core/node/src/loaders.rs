@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -59,6 +59,11 @@ pub(crate) struct LiveLoader {
 }
 
 impl LiveLoader {
+    /// Whether it is run by one of these programs.
+    pub(crate) fn runs_with(&self, programs: &[PathBuf]) -> bool {
+        self.pool.python.as_ref().is_some_and(|python| programs.contains(&python.program))
+    }
+
     /// Whether it loads from a unit or a snapshot.
     pub(crate) fn uses(&self, manifest: &Digest) -> bool {
         self.manifests.contains(manifest)
@@ -200,6 +205,11 @@ impl HeldLoaders {
     /// Lets loaders of a unit or a snapshot go, which nobody can submit with any more.
     pub(crate) fn forget_manifest(&self, manifest: &Digest) {
         self.forget(|held| held.loader.uses(manifest));
+    }
+
+    /// Lets loaders of these programs go; tasks keep those that they run with.
+    pub(crate) fn forget_programs(&self, programs: &[PathBuf]) {
+        self.forget(|held| held.loader.runs_with(programs));
     }
 
     /// Lets loaders go that are held for the continuous mode alone.

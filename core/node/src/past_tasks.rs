@@ -11,7 +11,7 @@ use std::{
 use haulier_model::{Error, ErrorKind, Language, LoadingPolicy, Manifest, Result};
 use parking_lot::Mutex;
 
-use crate::{core::NodeCore, identity::Identity, session::Session};
+use crate::{core::NodeCore, environments::PythonPlace, identity::Identity, session::Session};
 
 /// How long what a task was is known after its end.
 pub(crate) const KEPT: Duration = Duration::from_secs(600);
@@ -22,7 +22,7 @@ const MOST_TASKS: usize = 1_000;
 const OPERATION: &str = "explain a name";
 
 /// The class path that a task has or had.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TaskCode {
     pub(crate) language: Language,
     pub(crate) policy: LoadingPolicy,
@@ -31,6 +31,8 @@ pub(crate) struct TaskCode {
     pub(crate) sources: Vec<(Manifest, bool)>,
     /// Of each root of that language, in order.
     pub(crate) labels: Vec<String>,
+    /// What Python code runs with; `None` of a class path that no task has.
+    pub(crate) python: Option<PythonPlace>,
 }
 
 /// Where a task runs or has run.

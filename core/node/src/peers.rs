@@ -61,7 +61,7 @@ impl PeerService for Peers {
         request: Request<v1::ExplainTaskRequest>,
     ) -> Result<Response<v1::ExplainTaskResponse>, Status> {
         self.0.identify_peer(request.metadata())?;
-        let explained = explaining::explain_for_peer(&self.0, &request.into_inner());
+        let explained = explaining::explain_for_peer(&self.0, &request.into_inner()).await;
         let answer = |explanation| Response::new(v1::ExplainTaskResponse { explanation: Some(explanation) });
         explained.map(answer).map_err(|error| status::from_error(&error))
     }

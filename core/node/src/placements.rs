@@ -2,7 +2,7 @@
 //!
 //! Pure state: it finds no place itself.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use haulier_model::ClassPathSource;
@@ -123,6 +123,11 @@ impl Placements {
     /// Forgets those with a source on their class path.
     pub(crate) fn forget_source(&self, source: ClassPathSource) {
         self.forget(|_, placement| placement.class_path.class_path.sources.contains(&source));
+    }
+
+    /// Forgets those that run with one of these programs.
+    pub(crate) fn forget_programs(&self, programs: &[PathBuf]) {
+        self.forget(|_, placement| placement.live.runs_with(programs));
     }
 
     fn forget(&self, goes: impl Fn(&PlacementKey, &Placement) -> bool) {

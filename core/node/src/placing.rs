@@ -10,8 +10,9 @@ use crate::{
     class_paths::Sources,
     continuous,
     core::NodeCore,
-    environments,
+    environments::{self, PythonPlace},
     loaders::{LoaderKey, Stay},
+    past_tasks::TaskCode,
     run::{Placement, shared_group},
     session::Session,
 };
@@ -58,6 +59,12 @@ pub(crate) async fn place(
         Language::Python => Some(environments::runtime(node, session, submit, &class_path, arrived).await?),
         _ => None,
     };
+    let code = match &python {
+        Some(python) => {
+            Arc::new(TaskCode { python: Some(PythonPlace::of(python)), ..TaskCode::clone(&class_path.code) })
+        }
+        None => class_path.code.clone(),
+    };
     let scope = share.scope(session, id);
     let key = LoaderKey { group, language, java, python, class_path: class_path.digest, scope };
     let live = node.loaders.hold(key, manifests, share.stay(language));
@@ -71,7 +78,7 @@ pub(crate) async fn place(
     for (digest, snapshot) in &snapshots {
         continuous::keep(node, session, *digest, snapshot, &live).await?;
     }
-    Ok(Placement { class_path, isolated, live })
+    Ok(Placement { class_path, isolated, live, code })
 }
 
 /// Code of clients is refused where peer loading is off: their classes and modules, and functions that travel by value.

@@ -7,8 +7,8 @@ use haulier_model::{Digest, Error, ErrorKind, Language};
 use haulier_protocol::v1::{self, TaskState};
 
 use crate::{
-    broadcast::Reply, class_paths::ResolvedClassPath, loaders::LiveLoader, payloads::StoredPayload,
-    pythons::PythonRuntime, session::Session,
+    broadcast::Reply, class_paths::ResolvedClassPath, loaders::LiveLoader, past_tasks::TaskCode,
+    payloads::StoredPayload, pythons::PythonRuntime, session::Session,
 };
 
 /// Which workers can run a task: a trust group's, of a language; Python also by class path and interpreter, Java by release.
@@ -42,6 +42,8 @@ pub(crate) struct Placement {
     pub(crate) isolated: bool,
     /// Keeps the loader in its workers.
     pub(crate) live: Arc<LiveLoader>,
+    /// What is known of it when nothing needs it any more.
+    pub(crate) code: Arc<TaskCode>,
 }
 
 #[derive(Clone)]

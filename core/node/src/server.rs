@@ -38,7 +38,7 @@ use crate::{
     control::Tasks,
     core::{NodeCore, Pulse},
     deployments::Deployments,
-    environments::{Bounds, Environments},
+    environments::{self, Bounds, Environments},
     gateway, holdings, housekeeping,
     jdks::Jdks,
     loaders::{self, Loaders},
@@ -170,7 +170,15 @@ struct Released {
 }
 
 fn open_environments(options: &NodeBuilder, data_dir: &Path) -> io::Result<Environments> {
-    let bounds = Bounds { build: options.limits.build, count: options.limits.python_environments };
+    let limits = &options.limits;
+    let bounds = Bounds {
+        build: limits.build,
+        count: limits.python_environments,
+        bytes: limits.python_environment_bytes,
+        entries: limits.python_environment_files,
+        all_bytes: limits.python_environments_bytes,
+        cache_bytes: limits.python_cache_bytes,
+    };
     Environments::open(&data_dir.join("python"), options.uv.clone(), bounds)
 }
 
@@ -232,6 +240,12 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
         sessions: Mutex::default(),
         past_tasks: PastTasks::default(),
     });
+    let node = Arc::downgrade(&core);
+    core.python_environments.ask_to_let_go(Arc::new(move |programs| {
+        if let Some(node) = node.upgrade() {
+            environments::let_go(&node, programs);
+        }
+    }));
     Ok((core, Released { units: released_units, loaders: released_loaders }))
 }
 

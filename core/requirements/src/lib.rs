@@ -1,6 +1,6 @@
 //! Python requirements become a lock: the exact versions of all distributions, with the hashes of their files.
 //!
-//! Owns what a requirement and a lock look like, and the call of uv, which resolves. The lock is what travels and what
+//! Owns what a requirement and a lock look like, and the call of uv, which resolves and installs. The lock is what travels and what
 //! counts: the same requirements and the same index give the same bytes. It must never know units, nodes, or what a
 //! lock is installed into.
 //!
@@ -18,6 +18,7 @@
 mod lines;
 mod lock;
 mod pip;
+mod pylock;
 mod redaction;
 mod requirement;
 mod resolution;
@@ -25,6 +26,6 @@ mod uv;
 
 pub use lock::{Lock, Pin};
 pub use redaction::without_secrets;
-pub use requirement::{Requirement, normalized};
+pub use requirement::{Exact, Requirement, is_name, normalized};
 pub use resolution::{Locked, Requirements};
-pub use uv::Uv;
+pub use uv::{Purpose, Run, Uv};

@@ -3,7 +3,10 @@
 
 use haulier_model::{Error, ErrorKind, Result};
 
-use crate::{Pin, normalized, requirement::name_end};
+use crate::{
+    Pin, normalized,
+    requirement::{is_version, name_end},
+};
 
 /// A logical line: without comments, and with those that a backslash continues.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,12 +103,6 @@ pub(crate) fn pin(line: &str) -> Result<Pin> {
     hashes.sort();
     hashes.dedup();
     Ok(Pin { name: normalized(&pinned[..end]), version: version.to_owned(), marker: marker.to_owned(), hashes })
-}
-
-fn is_version(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_digit() || first == 'v')
-        && text.len() <= 128
-        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || ".!+_-".contains(letter))
 }
 
 fn is_hash(text: &str) -> bool {

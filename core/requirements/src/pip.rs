@@ -1,5 +1,6 @@
 //! What pip is told about indexes, for uv, which reads its own settings only: the variables of the environment, and
-//! pip's configuration files. What uv is told itself counts first.
+//! pip's configuration files. What uv is told itself counts first; a variable that is set and empty says that there
+//! is none, as it does for pip.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +24,7 @@ const SAME: [(&str, &[&str], &str); 6] = [
 
 /// The variables that tell uv what pip was told.
 pub(crate) fn variables() -> Vec<(&'static str, String)> {
-    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let set = |name: &str| env::var(name).ok();
     variables_of(&configured(&set), &set)
 }
 
@@ -54,6 +55,7 @@ fn variables_of(
 /// The options in pip's configuration files, those of later files before those of earlier ones.
 fn configured(set: &impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
     let home = env::home_dir().unwrap_or_default();
+    let set = |name: &str| set(name).filter(|value| !value.is_empty());
     let own = set("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
     let mut files = vec![
         PathBuf::from("/etc/xdg/pip/pip.conf"),
@@ -113,8 +115,10 @@ mod tests {
             "UV_INDEX_URL" => Some("https://uv".to_owned()),
             "PIP_EXTRA_INDEX_URL" => Some("https://d".to_owned()),
             "PIP_FIND_LINKS" => Some("/not/there https://e".to_owned()),
+            "PIP_CERT" => Some(String::new()),
             _ => None,
         };
+        let configured = options_of(&format!("{text}[global]\ncert = /a.pem\n"));
         let expected = [("UV_EXTRA_INDEX_URL", "https://d"), ("UV_FIND_LINKS", "https://e")];
         assert_eq!(variables_of(&configured, &told), expected.map(|(name, value)| (name, value.to_owned())));
     }

@@ -81,6 +81,54 @@ impl fmt::Display for Requirement {
     }
 }
 
+/// A distribution in one version, without a marker: "numpy==2.4.1".
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exact {
+    /// The name, normalised.
+    pub name: String,
+    /// The version as it was written.
+    pub version: String,
+}
+
+impl FromStr for Exact {
+    type Err = Error;
+
+    /// Reads "name==version". `InvalidArgument` for everything else.
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once("==").filter(|_| text.len() <= LONGEST);
+        let parts = parts.map(|(name, version)| (name.trim(), version.trim()));
+        match parts {
+            Some((name, version)) if is_name(name) && is_version(version) => {
+                Ok(Self { name: normalized(name), version: version.to_owned() })
+            }
+            _ => {
+                let shown: String = text.chars().take(80).collect();
+                let message = format!("'{}' is no distribution with an exact version", crate::without_secrets(&shown));
+                Err(Error::new(ErrorKind::InvalidArgument, "read requirements", message)
+                    .hint("name==version, as in numpy==2.4.1"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=={}", self.name, self.version)
+    }
+}
+
+/// Whether a text is the name of a distribution, and nothing else.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && name_end(text) == text.len()
+}
+
+/// Whether a text is one version, without a wildcard and without anything that a file of requirements would read otherwise.
+pub(crate) fn is_version(text: &str) -> bool {
+    text.len() <= 128
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || ".!+_-".contains(letter))
+}
+
 /// The name of a distribution as indexes compare it: lower case, and each run of '-', '_' and '.' is one '-'.
 pub fn normalized(name: &str) -> String {
     let mut normal = String::with_capacity(name.len());
@@ -140,9 +188,22 @@ mod tests {
     }
 
     #[test]
+    fn exact_requirements_are_that() {
+        let read: Exact = "NumPy == 2.4.1".parse().unwrap();
+        assert_eq!((read.to_string().as_str(), read.name.as_str()), ("numpy==2.4.1", "numpy"));
+        for bad in ["six", "six>=1", "six==1.*", "six== --index-url x", "-r==1", "six==1 ; x", "==1", "six==", "a-==1"]
+        {
+            assert_eq!(bad.parse::<Exact>().unwrap_err().kind(), ErrorKind::InvalidArgument, "{bad}");
+        }
+    }
+
+    #[test]
     fn names_are_compared_as_indexes_do() {
         for (name, normal) in [("Foo.Bar", "foo-bar"), ("a__b-_.c", "a-b-c"), ("x1", "x1")] {
             assert_eq!(normalized(name), normal);
+        }
+        for bad in ["", "-a", "a-", "a b", "a/b", "a;b", "\u{e4}"] {
+            assert!(!is_name(bad), "{bad}");
         }
         assert_eq!("pypi:Typing_Extensions[x]>1".parse::<Requirement>().unwrap().name(), "typing-extensions");
     }

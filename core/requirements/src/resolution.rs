@@ -4,15 +4,15 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use haulier_model::{Error, ErrorKind, Result};
 
 use crate::{
-    Lock, Pin, Requirement, Uv,
+    Lock, Pin, Purpose, Requirement, Run, Uv,
     lines::{self, Line},
-    uv::Run,
+    pylock,
 };
 
 /// The oldest Python that a lock is for.
@@ -26,7 +26,7 @@ const MOST: usize = 1000;
 /// What is required: files, and single requirements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirements {
-    /// `requirements.txt`, `pyproject.toml`, `uv.lock`, or what uv reads else.
+    /// `requirements.txt`, `pylock.toml`, `pyproject.toml`, `uv.lock`, or what uv reads else.
     pub files: Vec<PathBuf>,
     /// "requests==2.32.3".
     pub texts: Vec<Requirement>,
@@ -97,18 +97,24 @@ impl Requirements {
                 &found
             }
         };
-        let lock = self.resolve(uv, &operation).await.map_err(in_operation)?;
+        let lock = self.resolve(uv, &operation, read).await.map_err(in_operation)?;
         tracing::debug!(operation, distributions = lock.pins().len(), "locked");
         Ok(Locked { lock, warnings })
     }
 
-    async fn resolve(&self, uv: &Uv, operation: &str) -> Result<Lock> {
+    async fn resolve(&self, uv: &Uv, operation: &str, read: Vec<File>) -> Result<Lock> {
         let (locks, files): (Vec<&PathBuf>, Vec<&PathBuf>) = self.files.iter().partition(|file| is_uv_lock(file));
+        let (pylocks, files): (Vec<&PathBuf>, Vec<&PathBuf>) = files.into_iter().partition(|file| is_pylock(file));
         let mut input = self.texts.iter().map(|text| format!("{text}\n")).collect::<String>();
+        if !pylocks.is_empty() {
+            // uv installs from them, but does not resolve with them.
+            let pins = read.into_iter().filter(|file| file.is_pylock).flat_map(File::pins).collect();
+            input.push_str(&Lock::of(pins)?.to_string());
+        }
         for lock in &locks {
             input.push_str(&export(uv, operation, lock).await?);
         }
-        if locks.len() == 1 && files.is_empty() && self.texts.is_empty() {
+        if locks.len() == 1 && pylocks.is_empty() && files.is_empty() && self.texts.is_empty() {
             return Lock::parse(&input);
         }
         let fixed = ["pip", "compile", "--universal", "--generate-hashes", "--no-header", "--no-annotate"];
@@ -119,8 +125,7 @@ impl Requirements {
         if !input.is_empty() {
             arguments.push("-".into());
         }
-        let compiled = uv.run(Run { operation, arguments, input, deadline: DEADLINE, limit: Lock::LIMIT }).await?;
-        Lock::parse(&compiled)
+        Lock::parse(&uv.run(asked(operation, arguments, input)).await?)
     }
 }
 
@@ -130,13 +135,20 @@ async fn export(uv: &Uv, operation: &str, file: &Path) -> Result<String> {
     let fixed = ["export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate", "--project"];
     let mut arguments: Vec<OsString> = fixed.iter().map(OsString::from).collect();
     arguments.push(folder.into_os_string());
-    uv.run(Run { operation, arguments, input: String::new(), deadline: DEADLINE, limit: Lock::LIMIT }).await
+    uv.run(asked(operation, arguments, String::new())).await
+}
+
+/// One run of uv that prints a lock.
+fn asked(operation: &str, arguments: Vec<OsString>, input: String) -> Run<'_> {
+    let deadline = Instant::now() + DEADLINE;
+    Run { operation, purpose: Purpose::Lock, arguments, input, deadline, limit: Lock::LIMIT }
 }
 
 /// A file of requirements that was read; one that is no list of lines has none.
 struct File {
     name: String,
     lines: Option<Vec<Line>>,
+    is_pylock: bool,
 }
 
 impl File {
@@ -155,11 +167,18 @@ impl File {
             let message = format!("{name} has {size} bytes; {LARGEST} are allowed");
             return Err(Error::new(ErrorKind::ResourceExhausted, "", message).hint("is it a file of requirements?"));
         }
+        if is_pylock(path) {
+            let text = std::fs::read_to_string(path).map_err(failed)?;
+            let (pins, names_index) = pylock::read(&text).map_err(|error| error.context("file", &name))?;
+            let index = names_index.then(|| Line::Place("index".to_owned()));
+            let lines = pins.into_iter().map(Line::Pinned).chain(index).collect();
+            return Ok(Self { name, lines: Some(lines), is_pylock: true });
+        }
         if path.extension().is_some_and(|extension| extension == "toml" || extension == "lock" || extension == "cfg") {
-            return Ok(Self { name, lines: None });
+            return Ok(Self { name, lines: None, is_pylock: false });
         }
         let text = std::fs::read_to_string(path).map_err(failed)?;
-        Ok(Self { name, lines: Some(lines::read(&text)) })
+        Ok(Self { name, lines: Some(lines::read(&text)), is_pylock: false })
     }
 
     /// Whether nothing in it is left to a resolver. An empty file is locked, too.
@@ -179,6 +198,10 @@ impl File {
             format!("{word} of {} is not part of the lock: nodes take distributions from their own index", self.name)
         })
     }
+}
+
+fn is_pylock(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| pylock::is_meant(&name.to_string_lossy()))
 }
 
 fn is_uv_lock(file: &Path) -> bool {
@@ -233,6 +256,27 @@ mod tests {
         let required = Requirements { files: vec![one, against], texts: Vec::new() };
         let error = required.lock(Some(&none)).await.unwrap_err();
         assert!(error.to_string().contains("1.15.0") && error.to_string().contains("1.16.0"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_pylock_is_a_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let wheel = |name: &str| {
+            let hash = "ab".repeat(32);
+            format!(
+                "[[packages]]\nname = \"{name}\"\nversion = \"1.0\"\nwheels = [{{hashes = {{sha256 = \"{hash}\"}}}}]\n"
+            )
+        };
+        let text = format!("lock-version = \"1.0\"\n{}{}", wheel("b"), wheel("a"));
+        let path = folder.path().join("pylock.toml");
+        std::fs::write(&path, text).unwrap();
+        let none = Uv::at("/no/uv");
+        let required = Requirements { files: vec![path], texts: Vec::new() };
+        let locked = required.lock(Some(&none)).await.unwrap();
+        let pins: Vec<_> = locked.lock.pins().iter().map(Pin::to_string).collect();
+        assert_eq!(pins, ["a==1.0", "b==1.0"]);
+        let more = Requirements { texts: vec!["c".parse().unwrap()], ..required };
+        assert!(more.lock(Some(&none)).await.unwrap_err().message().contains("/no/uv"), "the rest is resolved with it");
     }
 
     #[tokio::test]

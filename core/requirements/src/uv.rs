@@ -1,28 +1,33 @@
-//! uv as a process: where it is, one run, what its end means. It must never know what a lock is for.
+//! uv as a process: where it is, one run, how long it may take and what it may print. It must never know what a lock is
+//! for.
+
+mod failure;
 
 use std::{
     env,
     ffi::OsString,
+    future::{Future, pending},
     io,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
-    time::Duration,
+    process::Stdio,
+    time::{Duration, Instant},
 };
 
 use haulier_model::{Error, ErrorKind, Result, Retry};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::Command,
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 
-use crate::{pip, without_secrets};
+use crate::pip;
 
 /// How long a question takes at most that asks no index.
 const QUICK: Duration = Duration::from_secs(30);
-/// How much of standard error is kept, in bytes, and how many lines of it are shown.
+/// How much of standard error is kept, in bytes.
 const TAIL: usize = 8 << 10;
-const TAIL_LINES: usize = 12;
+/// What would lead uv to another environment than the one that it is told.
+const MISLEADING: [&str; 5] = ["VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"];
 
 /// The program uv, as this machine has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,29 +35,54 @@ pub struct Uv {
     program: PathBuf,
     /// What comes before uv's own arguments.
     first: Vec<OsString>,
+    /// Where downloads are kept by one that runs apart.
+    cache: Option<PathBuf>,
+}
+
+/// What uv is asked for: it decides what a failure means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To lock what a user requires: what cannot be met must be changed (`InvalidArgument`, `NotFound`).
+    Lock,
+    /// To install for an interpreter of this machine: what cannot be met does not fit it (`Incompatible`).
+    Install,
 }
 
 /// One run of uv.
-pub(crate) struct Run<'a> {
-    pub(crate) operation: &'a str,
-    pub(crate) arguments: Vec<OsString>,
+#[derive(Clone, Debug)]
+pub struct Run<'a> {
+    /// What it is for, as errors name it: "build a Python environment".
+    pub operation: &'a str,
+    /// What a failure means.
+    pub purpose: Purpose,
+    /// uv's own arguments.
+    pub arguments: Vec<OsString>,
     /// What it reads from standard input.
-    pub(crate) input: String,
-    /// What it may take until it ends.
-    pub(crate) deadline: Duration,
+    pub input: String,
+    /// When it is ended, if it has not ended by itself.
+    pub deadline: Instant,
     /// The most bytes that it may print.
-    pub(crate) limit: usize,
+    pub limit: usize,
 }
 
 impl Uv {
     /// The program at this path.
     pub fn at(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), first: Vec::new() }
+        Self { program: program.into(), first: Vec::new(), cache: None }
     }
 
     /// Finds uv: the variable `HAULIER_UV`, else `uv` on the `PATH`, else the module of `python3`. `NotFound` says how to
     /// install it.
     pub async fn find() -> Result<Self> {
+        Self::find_or(Path::new("python3"), &["-m", "uv"]).await
+    }
+
+    /// The same, with the module of this interpreter.
+    pub async fn find_with(python: &Path) -> Result<Self> {
+        Self::find_or(python, &["-I", "-m", "uv"]).await
+    }
+
+    async fn find_or(python: &Path, words: &[&str]) -> Result<Self> {
         if let Some(program) = env::var_os("HAULIER_UV").filter(|program| !program.is_empty()) {
             return Ok(Self::at(program));
         }
@@ -60,7 +90,7 @@ impl Uv {
         if let Some(program) = env::split_paths(&path).map(|folder| folder.join("uv")).find(|file| is_program(file)) {
             return Ok(Self::at(program));
         }
-        let module = Self { program: "python3".into(), first: ["-m", "uv"].map(OsString::from).into() };
+        let module = Self { first: words.iter().map(OsString::from).collect(), ..Self::at(python) };
         let asked = module.command(&[OsString::from("--version")]).output();
         match timeout(QUICK, asked).await {
             Ok(Ok(output)) if output.status.success() => Ok(module),
@@ -71,39 +101,68 @@ impl Uv {
         }
     }
 
-    /// Runs it to its end and returns what it printed. Dropping the future ends the process.
-    pub(crate) async fn run(&self, run: Run<'_>) -> Result<String> {
-        let operation = run.operation;
-        let mut child = self
-            .command(&run.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| self.does_not_start(operation, &error))?;
-        let (Some(mut input), Some(output), Some(errors)) =
+    /// The same program, apart from what it is started in: with this folder for downloads, and without the settings of a
+    /// project or a virtual environment. Indexes and credentials stay those of this machine.
+    #[must_use]
+    pub fn apart(mut self, cache: impl Into<PathBuf>) -> Self {
+        self.cache = Some(cache.into());
+        self
+    }
+
+    /// Runs it to its end and returns what it printed. Dropping the future ends the process. uv reads its own settings
+    /// of indexes, and those of pip where it has none; no user, password or query of a URL gets into an error.
+    ///
+    /// # Errors
+    /// - `NotFound`, `PermissionDenied`: the program cannot be started
+    /// - `DeadlineExceeded` at the deadline; `ResourceExhausted` if it prints more than the limit, or the disk is full
+    /// - `Unavailable` if an index does not answer, `PermissionDenied` if it wants other credentials
+    /// - `Conflict` if a file has another hash than the lock; what cannot be met: see [`Purpose`]
+    pub async fn run(&self, run: Run<'_>) -> Result<String> {
+        self.run_unless(run, |_| pending()).await
+    }
+
+    /// The same; it is ended, and the error of `stop` returned, if that comes first. `stop` gets the id of the process,
+    /// which has ended when this returns.
+    ///
+    /// # Errors
+    /// Those of [`Uv::run`], and that of `stop`.
+    pub async fn run_unless<F>(&self, run: Run<'_>, stop: impl FnOnce(u32) -> F) -> Result<String>
+    where
+        F: Future<Output = Error>,
+    {
+        let Run { operation, purpose, arguments, input, deadline, limit } = run;
+        let mut command = self.command(&arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| self.does_not_start(operation, &error))?;
+        let (Some(mut pipe), Some(output), Some(errors)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(Error::internal(operation, "the process of uv has no pipes"));
         };
         let write = async move {
             // If it does not read, it has ended, and what it said is the better error.
-            drop(input.write_all(run.input.as_bytes()).await);
-            drop(input.shutdown().await);
+            drop(pipe.write_all(input.as_bytes()).await);
+            drop(pipe.shutdown().await);
         };
-        let limit = run.limit;
-        let work = async {
-            let ((), printed, words) = tokio::join!(write, whole(output, limit), tail(errors));
-            (printed, words, child.wait().await)
+        let stopped = stop(child.id().unwrap_or_default());
+        let ended = {
+            let work = async {
+                let ((), printed, words) = tokio::join!(write, whole(output, limit), tail(errors));
+                (printed, words, child.wait().await)
+            };
+            tokio::select! {
+                ended = timeout_at(deadline.into(), work) => ended.map_err(|_| too_late(operation, purpose)),
+                error = stopped => Err(error),
+            }
         };
-        let (printed, words, status) = timeout(run.deadline, work).await.map_err(|_| {
-            let message = format!("uv has not ended within {} s", run.deadline.as_secs());
-            Error::new(ErrorKind::DeadlineExceeded, operation, message)
-                .hint("check the network and the index: uv pip list")
-        })?;
+        if ended.is_err() {
+            // It writes nothing any more when this has returned. If it cannot be ended, it has ended.
+            drop(child.kill().await);
+        }
+        let (printed, words, status) = ended?;
         let status = status.map_err(|error| Error::internal(operation, error.to_string()))?;
         if !status.success() {
-            return Err(failure(operation, status, &words));
+            return Err(failure::of(operation, purpose, status, &words));
         }
         let printed = printed.ok_or_else(|| {
             Error::new(ErrorKind::ResourceExhausted, operation, format!("uv printed more than {limit} bytes"))
@@ -118,6 +177,12 @@ impl Uv {
         for (name, value) in [("UV_NO_PROGRESS", "1"), ("NO_COLOR", "1"), ("UV_PYTHON_DOWNLOADS", "never")] {
             command.env(name, value);
         }
+        if let Some(cache) = &self.cache {
+            for name in MISLEADING {
+                command.env_remove(name);
+            }
+            command.env("UV_CACHE_DIR", cache).current_dir("/");
+        }
         command.stdin(Stdio::null());
         command
     }
@@ -130,6 +195,17 @@ impl Uv {
         };
         let message = format!("Python requirements need uv, and {} does not start: {error}", self.program.display());
         Error::new(kind, operation, message).hint("pip install uv, or name the program in HAULIER_UV")
+    }
+}
+
+fn too_late(operation: &str, purpose: Purpose) -> Error {
+    let error = Error::new(ErrorKind::DeadlineExceeded, operation, "uv has not ended in time, and was ended")
+        .with_retry(Retry::Later);
+    match purpose {
+        Purpose::Lock => error.hint("check the network and the index: uv pip list"),
+        Purpose::Install => {
+            error.hint("submit again: what was downloaded is kept; or look at the network and the index of the node")
+        }
     }
 }
 
@@ -162,66 +238,28 @@ async fn tail(mut stream: impl AsyncRead + Unpin) -> Vec<u8> {
     kept
 }
 
-/// What uv says of a failure, as the one error.
-fn failure(operation: &str, status: ExitStatus, words: &[u8]) -> Error {
-    let text = String::from_utf8_lossy(&words[words.len().saturating_sub(TAIL)..]).into_owned();
-    let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    let (kind, hint) = if has(&["401 Unauthorized", "403 Forbidden", "valid authentication"]) {
-        (
-            ErrorKind::PermissionDenied,
-            "give uv credentials: UV_DEFAULT_INDEX=https://USER:PASSWORD@HOST/simple, or netrc",
-        )
-    } else if has(&["Request failed", "Failed to fetch", "error sending request", "timed out", "Network connectivity"])
-    {
-        (ErrorKind::Unavailable, "check the network and the index (UV_DEFAULT_INDEX), then try again")
-    } else if has(&["was not found in the package registry", "was not found in the provided package locations"]) {
-        (ErrorKind::NotFound, "check the spelling, and the index: UV_DEFAULT_INDEX")
-    } else if has(&["no usable wheels", "building from source is disabled"]) {
-        (
-            ErrorKind::InvalidArgument,
-            "choose a version that has wheels, or build one and put it into an index: pip wheel",
-        )
-    } else if has(&["No such file or directory", "File not found", "does not exist"]) {
-        (ErrorKind::NotFound, "check the path: ls -l")
-    } else {
-        (ErrorKind::InvalidArgument, "change the requirements; uv pip compile shows the same")
-    };
-    let retry = if kind == ErrorKind::Unavailable { Retry::Later } else { Retry::Never };
-    let lines = last_lines(&text);
-    let message = if lines.is_empty() { format!("uv ended with {status} and said nothing") } else { lines };
-    Error::new(kind, operation, message).hint(hint).with_retry(retry)
-}
-
-fn last_lines(text: &str) -> String {
-    let is_said = |line: &&str| !line.is_empty() && !line.starts_with("warning:") && !line.starts_with("Resolved ");
-    let lines: Vec<String> = text.lines().map(str::trim).filter(is_said).map(without_secrets).collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("; ")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
-    #[test]
-    fn last_words_hold_no_password_and_say_what_kind_it_is() {
-        use std::os::unix::process::ExitStatusExt as _;
-        let status = ExitStatus::from_raw(256);
-        for (words, kind, part) in [
-            (
-                "error: Request failed after 3 retries\n  cause: Failed to fetch: http://me:secret@h/six/",
-                ErrorKind::Unavailable,
-                "http://h/six/",
-            ),
-            ("hint: An index URL (http://h) ... (401 Unauthorized)", ErrorKind::PermissionDenied, "401"),
-            ("cause: Because x was not found in the package registry and you", ErrorKind::NotFound, "not found"),
-            ("cause: Because x==1 has no usable wheels", ErrorKind::InvalidArgument, "wheels"),
-            ("", ErrorKind::InvalidArgument, "said nothing"),
-        ] {
-            let error = failure("lock", status, words.as_bytes());
-            assert_eq!(error.kind(), kind, "{words}");
-            assert!(error.to_string().contains(part) && !error.to_string().contains("secret"), "{error}");
-            assert!(!error.hint_text().is_empty());
+    fn run(milliseconds: u64) -> Run<'static> {
+        Run {
+            operation: "lock",
+            purpose: Purpose::Lock,
+            arguments: Vec::new(),
+            input: String::new(),
+            deadline: Instant::now() + Duration::from_millis(milliseconds),
+            limit: 4 << 10,
         }
+    }
+
+    fn program(folder: &tempfile::TempDir, script: &str) -> Uv {
+        let path = folder.path().join("uv");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        Uv::at(path)
     }
 
     #[tokio::test]
@@ -234,20 +272,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_not_there_or_stays_silent_is_an_error() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let run = || Run {
-            operation: "lock",
-            arguments: Vec::new(),
-            input: String::new(),
-            deadline: Duration::from_millis(100),
-            limit: 10,
-        };
-        let error = Uv::at("/no/uv").run(run()).await.unwrap_err();
+        let error = Uv::at("/no/uv").run(run(100)).await.unwrap_err();
         assert!(error.kind() == ErrorKind::NotFound && error.hint_text().contains("pip install uv"), "{error}");
         let folder = tempfile::tempdir().unwrap();
-        let mute = folder.path().join("uv");
-        std::fs::write(&mute, "#!/bin/sh\nexec tail -f /dev/null\n").unwrap();
-        std::fs::set_permissions(&mute, std::fs::Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(Uv::at(mute).run(run()).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+        let mute = program(&folder, "exec tail -f /dev/null");
+        let error = mute.run(run(100)).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::DeadlineExceeded, Retry::Later));
+    }
+
+    #[tokio::test]
+    async fn one_that_runs_apart_has_its_own_cache_and_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let uv = program(&folder, "pwd; echo \"$UV_CACHE_DIR\"; echo \"[$VIRTUAL_ENV]\"; cat");
+        let asked = Run { input: "said".into(), ..run(10_000) };
+        assert_eq!(uv.apart("/a/cache").run(asked).await.unwrap(), "/\n/a/cache\n[]\nsaid");
     }
 }

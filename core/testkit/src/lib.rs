@@ -3,6 +3,7 @@
 //!
 //! Owns processes and files of tests and ends them all. It uses what a user would use (the distribution folder, the
 //! command line, the native client) and never reaches into the node.
+mod answer;
 mod archive;
 pub mod cases;
 pub mod cluster;
@@ -16,6 +17,7 @@ mod proxy;
 mod servers;
 mod tls;
 
+pub use answer::{answer, answers};
 pub use archive::{Jar, random_bytes};
 pub use cluster::TestCluster;
 pub use command::{CommandLine, Ended};

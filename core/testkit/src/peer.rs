@@ -2,9 +2,11 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use haulier::{
-    Cluster, CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, NodeOutcome, Result, RootKind,
-    Submission, Target, Value,
+    Cluster, CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Language, Result, RootKind, Submission,
+    Target, Value,
 };
+
+use crate::answers;
 
 /// The longest time for a task.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -87,14 +89,7 @@ impl PeerClient {
             mode: self.mode,
             ..Submission::new(self.language, entry_point, Codec::Values)
         };
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let completion = Box::new(move |outcome| drop(sender.send(outcome)));
-        self.cluster.submit(submission, completion)?;
-        let outcomes: Vec<NodeOutcome> = receiver.await.expect("a completion")?;
-        let read = |outcome: NodeOutcome| {
-            (outcome.node, outcome.result.and_then(|output| haulier::decode_value(&output.payload)))
-        };
-        Ok(outcomes.into_iter().map(read).collect())
+        answers(&self.cluster, submission).await
     }
 
     /// Prepares on a thread of its own, as a binding does: the call blocks.

@@ -56,6 +56,8 @@ def options(
         raise errors.InvalidArgument(
             "a node and a key are given, which both say where a task runs", hint="give node= or key="
         )
+    if environment is not None:
+        _distributions.check(environment)
     pairs = tuple(labels.items()) if labels else ()
     if not all(type(part) is str for pair in pairs for part in pair):
         raise TypeError("labels and their values are str")
@@ -105,7 +107,7 @@ class CallMaker:
             later=[_preview.CodeFile(*file) for file in later],
             left_out=[_preview.LeftOut(*out) for out in left_out],
             left_out_more=more,
-            requirements=required(foreign) if required else [],
+            requirements=required(foreign, _native.pickled_modules(call.payload)) if required else [],
             by_value=call.by_value,
             call_size=len(call.payload),
         )

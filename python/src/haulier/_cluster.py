@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from haulier import _callables, _futures, _native
+from haulier import _callables, _distributions, _futures, _native
 from haulier._calls import CallMaker, Mode, Policy, options
 from haulier._deployments import Deployments
 from haulier._distributions import Environment
@@ -84,8 +84,7 @@ class Cluster(Deployments):
     ) -> None:
         super().__init__(native)
         self._native = native
-        if environment not in ("check", "build", "ignore"):
-            raise ValueError(f'environment is "check", "build" or "ignore", not {environment!r}')
+        _distributions.check(environment)
         self._calls = CallMaker(native, peer_loading, environment)
         self._resources = resources
         self._dispatcher = Dispatcher(native)
@@ -166,6 +165,7 @@ class Cluster(Deployments):
         mode: Mode | None = None,
         policy: Policy | None = None,
         parent_first: str | Iterable[str] = (),
+        environment: Environment | None = None,
     ) -> TaskRef:
         """Return the task ``entry_point`` of a unit ("name", "name:version"), or of several, searched in order.
 
@@ -173,9 +173,12 @@ class Cluster(Deployments):
         ``timeout``: the deadline of each call in seconds. ``node``, ``labels``, ``key`` and ``failover`` say where it
         runs, as in ``executor``; default: on any node. ``mode`` counts for code of clients only ("session:...").
         ``policy`` and ``parent_first`` as in ``executor``; for Java tasks prefixes are of classes and resources.
+        ``environment``: what becomes of the distributions whose classes pickled arguments of a Python task have, in the
+        versions of this interpreter: "check" and "build" as in ``haulier.connect``; they join those that the units
+        require. Default: "ignore", the units say what they need.
         """
         units = [unit] if isinstance(unit, str | Unit) else unit
-        chosen = options(timeout, node, labels, key, failover, mode, policy, parent_first)
+        chosen = options(timeout, node, labels, key, failover, mode, policy, parent_first, environment)
         return TaskRef(self, [str(part) for part in units], entry_point, chosen)
 
     @property

@@ -21,19 +21,26 @@ Environment = Literal["check", "build", "ignore"]
 _NOT_REQUIRED = frozenset(("haulier", "haulier_worker", "cloudpickle", "__main__", "__mp_main__"))
 
 
-def finder(start: Iterable[str], environment: Environment) -> Callable[[list[str]], list[str]] | None:
-    """Return what makes requirements of the names that code imports; None if nobody wants any.
+def check(environment: str) -> None:
+    """Raise ``ValueError`` for what is no policy."""
+    if environment not in ("check", "build", "ignore"):
+        raise ValueError(f'environment is "check", "build" or "ignore", not {environment!r}')
 
-    ``start``: the modules that the call itself names. To be checked are they, and what this program has imported: what
-    stands in a branch or a file that it never came to might be installed nowhere. An environment that is built has all
-    that is installed here.
+
+def finder(start: Iterable[str], environment: Environment) -> Callable[[list[str], list[str]], list[str]] | None:
+    """Return what makes requirements of the names that code imports and arguments name; None if nobody wants any.
+
+    ``start``: the modules that the call itself names. To be checked are they, those of its arguments' classes, and what
+    this program has imported: what stands in a branch or a file that it never came to might be installed nowhere. An
+    environment that is built has all that is installed here.
     """
     if environment == "ignore":
         return None
     named = frozenset(name.partition(".")[0] for name in start)
 
-    def requirements(names: list[str]) -> list[str]:
-        return required(name for name in names if environment == "build" or name in named or name in sys.modules)
+    def requirements(names: list[str], of_arguments: list[str]) -> list[str]:
+        imported = (name for name in names if environment == "build" or name in named or name in sys.modules)
+        return required((*imported, *of_arguments))
 
     return requirements
 

@@ -39,6 +39,9 @@ class Payload:
 def join_buffers(pickle: bytes, buffers: Sequence[memoryview], /) -> bytes:
     """Return one payload of a pickle and its buffers."""
 
+def pickled_modules(payload: bytes, /) -> list[str]:
+    """Return the top-level modules that a pickle of protocol 5 names."""
+
 @final
 class Scope:
     """The code of this interpreter, as nodes may load it."""
@@ -70,11 +73,12 @@ class Template:
         parent_first: Sequence[str] = (),
         broadcast: bool = False,
         environment: str | None = None,
-        distributions: Callable[[list[str]], list[str]] | None = None,
+        distributions: Callable[[list[str], list[str]], list[str]] | None = None,
     ) -> None:
         """``start``: the modules that the closure begins with. ``requires`` counts for payloads with code by value.
 
-        ``distributions`` makes requirements of the top-level names that the closure imports and does not have.
+        ``distributions`` makes requirements of the top-level names that the closure imports and does not have, and of
+        those that pickled arguments name.
         """
 
     def start(self) -> list[str]: ...

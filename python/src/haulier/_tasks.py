@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from haulier import _callables, _native, errors
+from haulier import _callables, _distributions, _native, errors
 from haulier._calls import Options, options
+from haulier._distributions import Environment
 from haulier._futures import PICKLE, VALUES, Call, TaskFuture
 
 if TYPE_CHECKING:
@@ -40,17 +41,19 @@ class TaskRef:
         labels: Mapping[str, str] | None = None,
         key: str | None = None,
         failover: bool | None = None,
+        environment: Environment | None = None,
     ) -> TaskRef:
         """Return the same task with a deadline in seconds for each call, or for other nodes; None: as it is.
 
-        A ``node`` takes the place of a key, and a ``key`` that of a node.
+        A ``node`` takes the place of a key, and a ``key`` that of a node. ``environment`` as in ``Cluster.task``.
         """
-        said = options(timeout, node, labels, key, bool(failover))
+        said = options(timeout, node, labels, key, bool(failover), environment=environment)
         own = self._options
         changed = own._replace(
             timeout=own.timeout if timeout is None else timeout,
             labels=own.labels if labels is None else said.labels,
             failover=own.failover if failover is None else failover,
+            environment=environment or own.environment,
         )
         if node is not None or key is not None:
             changed = changed._replace(node=node, key=key)
@@ -93,12 +96,14 @@ class TaskRef:
         return f"<haulier.TaskRef {self._entry_point} of {', '.join(self._units)}>"
 
     def _make_template(self, options: Options) -> _native.Template:
+        chosen: Environment = options.environment or "ignore"
         return _native.Template(
             entry_point=self._entry_point,
             units=self._units,
             result_codecs=[VALUES, PICKLE] if self._is_python() else [VALUES],
             requires=[_callables.INTERPRETER],
-            **options._asdict(),
+            distributions=_distributions.finder((), chosen) if self._is_python() else None,
+            **options._replace(environment=chosen)._asdict(),
         )
 
     def _is_python(self) -> bool:

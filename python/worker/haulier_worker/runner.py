@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 
-from haulier_worker import _native, class_path, failure, pickles
+from haulier_worker import _native, class_path, failure, installed, pickles
 from haulier_worker.cancel import TaskCanceled
 from haulier_worker.failure import WorkerError
 
@@ -118,7 +118,9 @@ class Runner:
     def _not_found(self, name):
         """Return the error for a module that neither the class path nor the worker has."""
         kind, message, hint, context = self._class_path.not_found(name)
-        return WorkerError(kind, message, hint, [("name", name), *context])
+        told = installed.told(name, self._finder.names, self._class_path.directory())
+        hint = f"{hint}; what a distribution has: haulier deploy NAME PATH --requirements FILE"
+        return WorkerError(kind, f"{message}; {told}", hint, [("name", name), *context])
 
     def _no_such_member(self, module_name, owner, name):
         import difflib

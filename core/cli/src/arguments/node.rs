@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
-use super::{Connection, label, seconds};
+use super::{Connection, environments::EnvironmentArguments, label, seconds};
 
 /// An empty JVM has about as much, in bytes.
 const LEAST_WORKER_MEMORY: u64 = 64 << 20;
@@ -124,6 +124,8 @@ pub(crate) struct NodeArguments {
     /// The uv that builds environments of Python units with requirements [default: uv on the PATH, else python -m uv].
     #[arg(long, value_name = "PATH", env = "HAULIER_UV", value_hint = ValueHint::ExecutablePath)]
     pub(crate) uv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) environments: EnvironmentArguments,
     /// Replace a JVM worker when so many class loaders stay in its memory though no task uses them any more; 0: never.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) max_leaked_loaders: usize,

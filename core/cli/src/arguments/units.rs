@@ -15,7 +15,7 @@ pub(crate) struct Deploy {
     /// searched.
     #[arg(required_unless_present = "requirements", value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub(crate) sources: Vec<String>,
-    /// Python requirements of the unit: requirements.txt, pyproject.toml or uv.lock. uv resolves them here to exact
+    /// Python requirements of the unit: requirements.txt, pylock.toml, pyproject.toml or uv.lock. uv resolves them here to exact
     /// versions with hashes; a file that has them already is taken as it is. May be given again.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "on_node")]
     pub(crate) requirements: Vec<PathBuf>,

@@ -62,6 +62,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         self.state.lock().iter().any(|(key, flight)| matches!(flight, Flight::Flies(_)) && is_meant(key))
     }
 
+    /// How much work is under way.
+    pub(super) fn count(&self) -> usize {
+        self.state.lock().values().filter(|flight| matches!(flight, Flight::Flies(_))).count()
+    }
+
     fn begin(self: &Arc<Self>, key: Digest, work: BoxFuture<'static, Result<T>>) -> Answer<T> {
         let flights = self.clone();
         let working = tokio::spawn(async move {

@@ -110,7 +110,7 @@ fn read(said: &str) -> Listing {
     listing
 }
 
-fn changed_at(folder: &Path) -> Option<SystemTime> {
+pub(super) fn changed_at(folder: &Path) -> Option<SystemTime> {
     std::fs::metadata(folder).ok()?.modified().ok()
 }
 

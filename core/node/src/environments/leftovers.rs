@@ -6,20 +6,40 @@ use std::{
     time::SystemTime,
 };
 
-/// Downloads that are kept, in bytes; beyond that all of them go, and are loaded again when they are needed.
-const MOST_BYTES: u64 = 8 << 30;
+use super::growth::size;
+
+/// What uv calls what it has begun to unpack.
+const UNFINISHED: &str = ".tmp";
+/// Files, links and folders in the cache.
+const MOST_ENTRIES: u64 = 2_000_000;
 /// Locks of sessions that are kept, the newest.
 const MOST_LOCKS: usize = 512;
 
-/// Removes the downloads in `cache` if they are more than [`MOST_BYTES`]. Blocks.
-pub(super) fn trim_cache(cache: &Path) -> io::Result<()> {
-    if !cache.exists() || size(cache)? <= MOST_BYTES {
+/// Removes all downloads in `cache` if they have more than `most_bytes`; they are loaded again when they are needed. Nobody
+/// may use them meanwhile. Blocks.
+pub(super) fn trim_cache(cache: &Path, most_bytes: u64) -> io::Result<()> {
+    remove_unfinished(cache)?;
+    let found = size(cache)?;
+    if found.bytes <= most_bytes && found.entries <= MOST_ENTRIES {
         return Ok(());
     }
     tracing::info!(cache = %cache.display(), "the downloads of Python environments are removed");
     let going = cache.with_extension("removing");
     fs::rename(cache, &going)?;
     fs::remove_dir_all(going)
+}
+
+/// Removes what was half unpacked when its uv ended. None may run. Blocks.
+pub(super) fn remove_unfinished(cache: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(cache) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let path = entry.path();
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the oldest of the locks beyond [`MOST_LOCKS`]. Blocks.
@@ -32,16 +52,6 @@ pub(super) fn trim_locks(locks: &Path) -> io::Result<()> {
     files.sort_unstable();
     let surplus = files.len().saturating_sub(MOST_LOCKS);
     files.into_iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
-}
-
-/// The bytes of all files below a folder.
-fn size(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        bytes += if entry.file_type()?.is_dir() { size(&entry.path())? } else { entry.metadata()?.len() };
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -59,6 +69,18 @@ mod tests {
         }
         trim_locks(folder.path()).unwrap();
         assert!(!folder.path().join("1.txt").exists() && folder.path().join("2.txt").exists());
-        assert_eq!(size(folder.path()).unwrap(), 0);
+    }
+
+    #[test]
+    fn downloads_go_when_they_are_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("cache");
+        trim_cache(&cache, 0).unwrap();
+        fs::create_dir_all(cache.join(".tmpx/half")).unwrap();
+        fs::write(cache.join("wheel"), [0; 1000]).unwrap();
+        trim_cache(&cache, 1000).unwrap();
+        assert!(cache.join("wheel").exists() && !cache.join(".tmpx").exists());
+        trim_cache(&cache, 999).unwrap();
+        assert!(!cache.exists());
     }
 }

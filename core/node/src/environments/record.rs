@@ -25,6 +25,9 @@ pub(super) struct Record {
     pub(super) distributions: Vec<String>,
     /// The digests of the locks of each class path that it is for. An empty set: a session asked for it.
     pub(super) locks: BTreeSet<BTreeSet<String>>,
+    /// How many bytes it has; 0 in records that do not say.
+    #[serde(default)]
+    pub(super) bytes: u64,
 }
 
 impl Record {
@@ -81,6 +84,11 @@ pub(super) fn last_use(folder: &Path) -> Option<SystemTime> {
 /// What is in a folder of environments: the whole ones, and everything else.
 pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
+}
+
+/// Whether a folder is half built or about to go.
+pub(super) fn is_hidden(folder: &Path) -> bool {
+    folder.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'))
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ impl Environments {
         self.sweep.0.store(true, Ordering::Relaxed);
     }
 
+    /// Whether no more than one build is under way, and nothing is resolved.
+    pub(super) fn builds_alone(&self) -> bool {
+        self.builds.count() <= 1 && self.resolutions.count() == 0
+    }
+
     /// Whether somebody uses or builds the environment of a folder.
     fn is_in_use(&self, folder: &Path) -> bool {
         let used = self
@@ -43,9 +48,8 @@ impl Environments {
         let (mut gone, mut used) = (Vec::new(), Vec::new());
         let mut kept: Vec<(SystemTime, PathBuf)> = Vec::new();
         for folder in record::list(&self.folder)? {
-            let hidden = folder.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
             let needed = || Record::read(&folder).is_some_and(|record| record.is_of(deployed));
-            if hidden {
+            if record::is_hidden(&folder) {
                 continue;
             }
             if needed() {
@@ -67,7 +71,7 @@ impl Environments {
     }
 
     /// Removes an environment unless somebody uses it.
-    fn remove_unused(&self, folder: &Path) -> std::io::Result<bool> {
+    pub(super) fn remove_unused(&self, folder: &Path) -> std::io::Result<bool> {
         let going = {
             let _shelf = self.shelf.lock();
             if self.is_in_use(folder) {
@@ -78,6 +82,7 @@ impl Environments {
         tracing::info!(environment = %folder.file_name().unwrap_or_default().to_string_lossy(), "a Python environment is removed");
         std::fs::remove_dir_all(going)?;
         self.installed.forget(folder);
+        self.origins.forget(folder);
         Ok(true)
     }
 }
@@ -100,7 +105,7 @@ pub(crate) async fn tidy(node: &Arc<NodeCore>, always: bool) -> Result<()> {
             deployed.flat_map(|unit| locks_of(&store, &unit.digest)).collect()
         };
         if always && !environments.builds.any(|_| true) && !environments.resolutions.any(|_| true) {
-            leftovers::trim_cache(&environments.cache)?;
+            leftovers::trim_cache(&environments.cache, environments.bounds.cache_bytes)?;
             leftovers::trim_locks(&environments.locks)?;
         }
         environments.sweep(&locks)
@@ -119,6 +124,19 @@ pub(crate) async fn tidy(node: &Arc<NodeCore>, always: bool) -> Result<()> {
         Err(error) => tracing::warn!(%error, "the search for unneeded Python environments has ended"),
     }
     Ok(())
+}
+
+/// Lets go of what is kept for these programs in case it is wanted again: loaders of sessions, idle workers, interpreters
+/// to fork from. What runs, runs on.
+pub(crate) fn let_go(node: &NodeCore, programs: &[PathBuf]) {
+    let sessions: Vec<_> = node.sessions.lock().values().cloned().collect();
+    for session in sessions {
+        session.placements.forget_programs(programs);
+        session.loaders.forget_programs(programs);
+    }
+    node.loaders.forget_gone();
+    node.scheduler.retire_programs(programs).iter().for_each(|worker| worker.kill());
+    programs.iter().for_each(|program| node.supervisor.end_zygotes_of(program));
 }
 
 /// The digests of the locks of a unit.

@@ -9,13 +9,14 @@ use std::{
 
 use haulier_model::{Digest, EnvironmentPolicy, Error, ErrorKind, Hasher, Language, Result};
 use haulier_protocol::v1;
-use haulier_requirements::{Lock, Pin};
+use haulier_requirements::{Exact, Lock, Pin};
 
 use super::{
     Environments, Recipe,
     build::cannot_write,
     lock::{self, OwnedLock},
-    requirement::{self, Requirement},
+    requirement,
+    uv::Asked,
 };
 use crate::{
     class_paths::ResolvedClassPath,
@@ -50,6 +51,9 @@ pub(crate) async fn runtime(
         _ => requirement::parse(&submit.requirements)?,
     };
     let task = Wanted { node, base, locks, carried: class_path.distributions(), arrived };
+    if policy == EnvironmentPolicy::Build && task.locks_lack(&requirements)? {
+        return task.with(&requirements).await;
+    }
     let runtime = task.by_locks().await?;
     let versions = if requirements.is_empty() { HashMap::new() } else { task.installed(&runtime).await? };
     let differences = requirement::differences(&requirements, &versions, task.carried);
@@ -97,6 +101,18 @@ impl Wanted<'_> {
         })
     }
 
+    /// Whether locks do not have all of these, so that one environment of both is built: theirs alone would serve nobody.
+    /// What a lock has under a marker may not be in its environment.
+    fn locks_lack(&self, requirements: &[Exact]) -> Result<bool> {
+        if self.locks.is_empty() || requirements.is_empty() {
+            return Ok(false);
+        }
+        let pins = lock::merge(&self.locks)?;
+        let everywhere = pins.pins().iter().filter(|pin| pin.marker.is_empty());
+        let pinned = everywhere.map(|pin| (pin.name.clone(), pin.version.clone())).collect();
+        Ok(!requirement::differences(requirements, &pinned, self.carried).is_empty())
+    }
+
     async fn get(&self, pins: Lock) -> Result<Arc<PythonRuntime>> {
         let locks = self.locks.iter().map(|lock| lock.digest).collect();
         self.environments().get(Recipe { base: self.base.clone(), pins, locks }, self.arrived).await
@@ -107,9 +123,9 @@ impl Wanted<'_> {
     }
 
     /// The environment of the locks and of a session's requirements.
-    async fn with(&self, requirements: &[Requirement]) -> Result<Arc<PythonRuntime>> {
+    async fn with(&self, requirements: &[Exact]) -> Result<Arc<PythonRuntime>> {
         let wanted = requirements.iter().filter(|requirement| !self.carried.contains(&requirement.name));
-        let wanted: Vec<String> = wanted.map(|wanted| format!("{}=={}", wanted.name, wanted.version)).collect();
+        let wanted: Vec<String> = wanted.map(Exact::to_string).collect();
         let fixed = lock::merge(&self.locks)?;
         let key = key(&self.base, &wanted, &fixed);
         let (environments, base) = (self.environments().clone(), self.base.clone());
@@ -157,8 +173,9 @@ impl Environments {
         let options = options.into_iter().chain([":all:", "--python"]).map(Into::into);
         let arguments =
             options.chain([base.program.clone().into(), "--constraints".into(), constraints.clone().into()]);
-        let deadline = Instant::now() + self.bounds.build;
-        let text = self.uv.run(OPERATION, &base.program, arguments, Some(&wanted.join("\n")), deadline).await;
+        let (python, deadline) = (base.program.as_path(), Instant::now() + self.bounds.build);
+        let (arguments, input) = (arguments.collect(), wanted.join("\n"));
+        let text = self.uv.run(Asked { operation: OPERATION, python, arguments, input, deadline }).await;
         // It was for this run alone.
         let _ = std::fs::remove_file(&constraints);
         let text = text?;

@@ -43,6 +43,14 @@ pub struct Limits {
     pub build: Duration,
     /// Python environments on disk; of what is not in use the least recently used goes first. Default 32.
     pub python_environments: usize,
+    /// Bytes of all of them, as for their number. Default 32 GiB.
+    pub python_environments_bytes: u64,
+    /// Bytes of one of them; a larger one is not built. Default 8 GiB.
+    pub python_environment_bytes: u64,
+    /// Files, links and folders of one of them, as for its bytes. Default 500,000.
+    pub python_environment_files: u64,
+    /// Bytes of the distributions that are kept unpacked to build more of them. Default 8 GiB.
+    pub python_cache_bytes: u64,
     /// Memory of a worker process in bytes (the JVM's heap); `None`: the runtime's own default.
     pub memory: Option<u64>,
     /// A worker whose resident memory passes so many bytes is replaced after its tasks; at least 64 MiB. Default: never.
@@ -76,6 +84,10 @@ impl Default for Limits {
             class_paths: Duration::from_secs(600),
             build: Duration::from_secs(600),
             python_environments: 32,
+            python_environments_bytes: 32 << 30,
+            python_environment_bytes: 8 << 30,
+            python_environment_files: 500_000,
+            python_cache_bytes: 8 << 30,
             memory: None,
             resident: None,
             continuous_ttl: Duration::from_secs(7 * 24 * 3600),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use haulier::{Cluster, Codec, ConnectOptions, ErrorKind, Language, Result, Submission, Target};
-use haulier_testkit::{NodeOptions, PeerClient, TestNode, within};
+use haulier_testkit::{NodeOptions, PeerClient, TestNode, answer, within};
 
 use super::index::{DEADLINE, text, wheel};
 
@@ -70,11 +70,7 @@ async fn by_value(cluster: &Cluster, minor: &str) -> Result<String> {
         result_codecs: vec![Codec::Values],
         ..Submission::new(Language::Python, "", Codec::Pickle)
     };
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    cluster.submit(submission, Box::new(move |outcome| drop(sender.send(outcome))))?;
-    let outcomes = within(DEADLINE, "a task", receiver).await.expect("a completion")?;
-    let output = outcomes.into_iter().next().expect("one outcome").result?;
-    haulier::decode_value(&output.payload).map(text)
+    within(DEADLINE, "a task", answer(cluster, submission)).await.map(text)
 }
 
 #[tokio::test]

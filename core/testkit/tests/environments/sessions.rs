@@ -1,8 +1,8 @@
 //! Requirements of sessions: compared, built, or not looked at.
 use haulier::{Cluster, Codec, EnvironmentPolicy, ErrorKind, Language, Result, Submission};
-use haulier_testkit::{TestNode, within};
+use haulier_testkit::{TestNode, answer, within};
 
-use super::index::{DEADLINE, Index, deploy, environments, text};
+use super::index::{DEADLINE, Index, call, deploy, environments, text};
 
 /// `(importlib.metadata.version, ("tiny",), {})`, as a client pickles a call.
 const VERSION: &[u8] = b"(cimportlib.metadata\nversion\n(Vtiny\nt(dt.";
@@ -21,11 +21,7 @@ async fn submit(
         result_codecs: vec![Codec::Values],
         ..Submission::new(Language::Python, "", Codec::Pickle)
     };
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    cluster.submit(submission, Box::new(move |outcome| drop(sender.send(outcome))))?;
-    let outcomes = within(DEADLINE, "a task", receiver).await.expect("a completion")?;
-    let output = outcomes.into_iter().next().expect("one outcome").result?;
-    haulier::decode_value(&output.payload).map(text)
+    within(DEADLINE, "a task", answer(cluster, submission)).await.map(text)
 }
 
 #[tokio::test]
@@ -78,4 +74,21 @@ async fn requirements_join_the_locks_of_units() {
     assert_eq!(submit(&cluster, &["old"], &both, build).await.expect("both"), "1.0");
     let error = submit(&cluster, &["old"], &["tiny==2.0"], build).await.expect_err("the unit has another one");
     assert_eq!(error.kind(), ErrorKind::Incompatible, "{error}");
+}
+
+/// The rule: an environment of what units and session require together, unless the units' locks have all of it.
+#[tokio::test]
+async fn locks_and_requirements_are_one_environment() {
+    let index = Index::start();
+    index.add("other", "5.0");
+    let node = TestNode::start(index.node()).expect("a node");
+    let cluster = haulier::connect(node.address()).await.expect("a connection");
+    deploy(&cluster, "old", &index.pin("tiny", "1.0")).await;
+    let build = EnvironmentPolicy::Build;
+    assert_eq!(submit(&cluster, &["old"], &["tiny==1.0", "other==5.0"], build).await.expect("both"), "1.0");
+    assert_eq!(environments(&node).len(), 1, "{}", node.output());
+    assert_eq!(submit(&cluster, &["old"], &["tiny==1.0"], build).await.expect("the lock has it"), "1.0");
+    assert_eq!(environments(&node).len(), 2, "{}", node.output());
+    assert_eq!(call(&cluster, "old", "version").await.expect("a version"), "1.0");
+    assert_eq!(environments(&node).len(), 2, "{}", node.output());
 }

@@ -1,6 +1,6 @@
 //! A node that takes no code of clients runs what it has, and says so of the rest.
 use haulier::{Codec, ConnectOptions, DeploymentMode, Error, ErrorKind, Language, Submission, Target};
-use haulier_testkit::{NodeOptions, TestNode, fixture};
+use haulier_testkit::{NodeOptions, TestNode, answer, fixture};
 
 use crate::client::{JAVA, java};
 
@@ -17,10 +17,7 @@ async fn unknown_is_refused_and_known_runs(node: &TestNode, address: &str) {
     is_refused(&unknown.expect_err("the node does not have the class"));
     let by_value =
         Submission { requires: vec!["cpython-311".into()], ..Submission::new(Language::Python, "", Codec::Pickle) };
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    client.cluster.submit(by_value, Box::new(move |outcome| drop(sender.send(outcome)))).expect("a submit");
-    let outcome = receiver.await.expect("a completion").expect("an outcome").remove(0);
-    is_refused(&outcome.result.expect_err("a function is code"));
+    is_refused(&answer(&client.cluster, by_value).await.expect_err("a function is code"));
     let staying = client.cluster.task("session:123456", JAVA.1).call::<i64>(()).await;
     is_refused(&staying.expect_err("nothing stays here"));
     client.cluster.deploy("pricing", "1.0.0").source(fixture("pricing-1.jar")).send().await.expect("a unit");

@@ -176,7 +176,7 @@ public final class DeployRequest {
         }
 
         /**
-         * Adds Python requirements: {@code requirements.txt}, {@code pyproject.toml} or {@code uv.lock}. They are resolved
+         * Adds Python requirements: {@code requirements.txt}, {@code pylock.toml}, {@code pyproject.toml} or {@code uv.lock}. They are resolved
          * here, by uv, to exact versions with hashes, of wheels only; a file that has both already is taken as it is.
          * Nodes make an environment of the result, which is part of the unit.
          */

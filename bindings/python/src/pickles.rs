@@ -160,28 +160,3 @@ impl<'a> Reader<'a> {
         Some(range)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modules_of_pickles() {
-        // pickle.dumps(((Decimal("1"), OrderedDict(a=Decimal("2"))), {}), 5)
-        let pickle = b"\x80\x05\x95\x4f\0\0\0\0\0\0\0\x8c\x07decimal\x94\x8c\x07Decimal\x94\x93\x94\x8c\x011\x94\x85\x94R\x94\
-            \x8c\x0bcollections\x94\x8c\x0bOrderedDict\x94\x93\x94)R\x94\x8c\x01a\x94h\x02\x8c\x012\x94\x85\x94R\x94s\x86\x94}\x94\x86\x94.";
-        assert_eq!(modules(pickle), ["collections", "decimal"]);
-        // The module again by its place in the memo: ("acme.one", "A"), then ("acme.one", "B").
-        let again = b"\x80\x05\x8c\x08acme.one\x94\x8c\x01A\x94\x93\x94h\x00\x8c\x01B\x93\x86.";
-        assert_eq!(modules(again), ["acme"]);
-    }
-
-    #[test]
-    fn what_is_no_pickle_names_what_was_found_before() {
-        assert!(modules(b"").is_empty() && modules(b"\x93").is_empty() && modules(b"(cos\nsystem\n\x93.").is_empty());
-        assert!(modules(b"\x80\x05\x8c\xff\x93").is_empty() && modules(b"\x80\x05h\x07h\x08\x93.").is_empty());
-        let broken = b"\x80\x05\x8c\x03abc\x8c\x01A\x94\x93\xff\x8c\x03def\x8c\x01A\x93.";
-        assert_eq!(modules(broken), ["abc"]);
-        assert!(modules(b"\x80\x05\x8d\xff\xff\xff\xff\xff\xff\xff\xff\x93").is_empty());
-    }
-}

@@ -38,7 +38,7 @@ pub(crate) use self::{
     explained::Runs,
     origins::PythonPlace,
     requirement::normal,
-    sweep::{let_go, tidy},
+    sweep::{give_room, tidy},
     task::runtime,
 };
 use self::{flights::Flights, installed::Installed, origins::Origins, record::Record, room::LetGo, uv::NodeUv};

@@ -41,7 +41,7 @@ pub(crate) async fn explain(
 ) -> Result<v1::ExplainResponse> {
     check_name(&request.name)?;
     if request.task.is_empty() {
-        return Ok(search(of_names(node, identity, &request).await?, &request.name));
+        return search(node, of_names(node, identity, &request).await?, &request.name).await;
     }
     let (name, task) = (&request.name, &request.task);
     match past_tasks::place_of(node, task, identity)? {

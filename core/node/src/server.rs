@@ -240,12 +240,7 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
         sessions: Mutex::default(),
         past_tasks: PastTasks::default(),
     });
-    let node = Arc::downgrade(&core);
-    core.python_environments.ask_to_let_go(Arc::new(move |programs| {
-        if let Some(node) = node.upgrade() {
-            environments::let_go(&node, programs);
-        }
-    }));
+    environments::give_room(&core);
     Ok((core, Released { units: released_units, loaders: released_loaders }))
 }
 

@@ -108,9 +108,8 @@ class Deployments:
         ``sha256``: of the file behind the one URL, in hexadecimal; default: anything.
         ``dependencies``: whether Maven coordinates bring what they need at run time; ``include``, ``exclude``: only
         such ("group:artifact" with wildcards; default: all), and not those; ``repositories``: URLs that are asked, too.
-        ``requirements``: a file (requirements.txt, pylock.toml, pyproject.toml, uv.lock) or a list
-        ("requests==2.32.3"), which uv resolves here to exact versions with hashes of wheels; what has both already is
-        taken as it is.
+        ``requirements``: a file (requirements.txt, pylock.toml, pyproject.toml, uv.lock) or a list ("requests>=2"),
+        which uv resolves here to exact versions with hashes of wheels; what has both already is taken as it is.
 
         Raises ``haulier.InvalidArgument`` for a name, version or source that is not acceptable, ``haulier.NotFound``
         for what is not there, ``haulier.Canceled`` if it is undeployed meanwhile. Ctrl-C stops it.

@@ -1,3 +1,5 @@
+//! Tests of sweeping, on real files.
+
 use std::{
     collections::HashSet,
     sync::atomic::{AtomicUsize, Ordering},

@@ -126,9 +126,19 @@ pub(crate) async fn tidy(node: &Arc<NodeCore>, always: bool) -> Result<()> {
     Ok(())
 }
 
+/// Lets the environments of a node ask it to let go of some when they need room.
+pub(crate) fn give_room(node: &Arc<NodeCore>) {
+    let weak = Arc::downgrade(node);
+    node.python_environments.ask_to_let_go(Arc::new(move |programs| {
+        if let Some(node) = weak.upgrade() {
+            let_go(&node, programs);
+        }
+    }));
+}
+
 /// Lets go of what is kept for these programs in case it is wanted again: loaders of sessions, idle workers, interpreters
 /// to fork from. What runs, runs on.
-pub(crate) fn let_go(node: &NodeCore, programs: &[PathBuf]) {
+fn let_go(node: &NodeCore, programs: &[PathBuf]) {
     let sessions: Vec<_> = node.sessions.lock().values().cloned().collect();
     for session in sessions {
         session.placements.forget_programs(programs);

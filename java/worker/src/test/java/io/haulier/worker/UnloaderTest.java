@@ -8,6 +8,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 
+/** What becomes of loaders that no task uses. */
 class UnloaderTest {
     private static final long DEADLINE_SECONDS = 60;
 

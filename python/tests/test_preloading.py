@@ -25,6 +25,7 @@ DISTRIBUTIONS = {
     "raises_elsewhere": "import os\nif 'PYTHONPATH' not in os.environ:\n    raise RuntimeError('only in tasks')",
     "exits_elsewhere": "import os\nif 'PYTHONPATH' not in os.environ:\n    os._exit(3)",
     "asks_for_more": "try:\n    import more\nexcept ImportError:\n    more = None\nNAME = more and more.NAME",
+    "lists_plugins": "from importlib.metadata import entry_points\nNAMES = [e.name for e in entry_points(group='own')]",
     "rolls_dice": """
         import random
         import tempfile
@@ -158,6 +159,19 @@ def test_a_class_path_with_the_same_name_has_its_own(node, tmp_path):
         cluster.deploy("own-numpy", "1.0.0", tmp_path / "unit")
         had, own, more, parent = cluster.task("own-numpy", "own_numpy:f", timeout=DEADLINE).call()
         assert (had, own, more) == ([], "own", "own") and parent != template
+
+
+def test_a_class_path_with_distributions_is_seen_by_who_lists_them(node, tmp_path):
+    info = tmp_path / "unit/own-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[own]\nplugin = own_plugin:f\n")
+    (tmp_path / "unit/own_plugin.py").write_text("import lists_plugins\ndef f(): return lists_plugins.NAMES\n")
+    with node.pool() as pool, node.connect() as cluster:
+        until(pool, "lists_plugins")
+        assert pool.submit(preloaded.value, "lists_plugins", "NAMES").result() == []
+        cluster.deploy("own-plugin", "1.0.0", tmp_path / "unit")
+        assert cluster.task("own-plugin", "own_plugin:f", timeout=DEADLINE).call() == ["plugin"]
 
 
 def test_identities_share_none(start, tmp_path):

@@ -6,6 +6,7 @@ It is confined as the slots of one trust group are: it runs code of distribution
 import gc
 import importlib
 import os
+import re
 import resource
 import sys
 import time
@@ -15,6 +16,7 @@ _MOST_RESIDENT = 2 << 30
 _MOST_PRIVATE = 8 << 30
 # How long threads that were told to end may take, in seconds.
 _THREADS_END = 0.5
+_ALL_DISTRIBUTIONS = "*.dist-info"
 _OWN = frozenset(("__main__", "cloudpickle", "haulier_worker"))
 
 
@@ -35,6 +37,8 @@ def preload(own, names):
     gc.collect()
     # Collections of the children leave what they share alone.
     gc.freeze()
+    if "pkg_resources" in sys.modules:  # it has listed them by itself
+        missed.names.add(_ALL_DISTRIBUTIONS)
     own.preloaded(sorted((missed.names | {name.partition(".")[0] for name in sys.modules}) - _OWN))
     return True
 
@@ -45,7 +49,7 @@ def has_one_thread():
 
 
 class _Missed:
-    """Notes the top-level names that nothing has found: who has them later would have been found."""
+    """Notes the modules and distributions that nothing has found, and whether all distributions were listed."""
 
     def __init__(self):
         self.names = set()
@@ -54,6 +58,12 @@ class _Missed:
         """Find nothing."""
         if path is None:
             self.names.add(name)
+
+    def find_distributions(self, context=None):
+        """Find nothing."""
+        name = getattr(context, "name", None)
+        self.names.add(f"{re.sub('[-_.]+', '-', name).lower()}.dist-info" if name else _ALL_DISTRIBUTIONS)
+        return iter(())
 
     def invalidate_caches(self):
         """Keep the names."""

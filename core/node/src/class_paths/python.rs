@@ -46,7 +46,8 @@ impl ResolvedClassPath {
         &self.python.distributions
     }
 
-    /// What can be imported from the top of the class path, and other names that are there.
+    /// What can be imported from the top of the class path, and other names that are there; "NAME.dist-info" for each
+    /// distribution, and "*.dist-info" if there is one.
     pub(crate) fn top_levels(&self) -> &Arc<HashSet<String>> {
         &self.python.top_levels
     }
@@ -81,6 +82,11 @@ impl PythonNeeds {
         }
         let modules = modules.into_iter().map(|(suffixes, label)| ExtensionModule { label, suffixes });
         needs.extension_modules = modules.collect();
+        // What a process has looked up there would have been found by the tasks of this class path.
+        top_levels.extend(needs.distributions.iter().map(|name| format!("{name}.dist-info")));
+        if !needs.distributions.is_empty() {
+            top_levels.insert("*.dist-info".to_owned());
+        }
         needs.top_levels = Arc::new(top_levels);
         needs
     }

@@ -198,8 +198,7 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
     let directories = data_dir.join("environments");
     let class_paths = ClassPaths::open(&store, &directories, &options.limits, local).map_err(open)?;
     let python_environments = Arc::new(open_environments(options, &data_dir).map_err(open)?);
-    let payloads = PayloadFolder::open(data_dir.join("payloads")).map_err(open)?;
-    let temp = fresh_temp(&data_dir).map_err(open)?;
+    let (payloads, temp) = passing_folders(&data_dir).map_err(open)?;
     let (supervisor, home) = start_supervisor(options, std::env::current_exe().map_err(open)?)?;
     let core = Arc::new_cyclic(|node| NodeCore {
         name: own.name.clone(),
@@ -244,11 +243,11 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
     Ok((core, Released { units: released_units, loaders: released_loaders }))
 }
 
-/// The folder for what does not outlive a worker, emptied.
-fn fresh_temp(data_dir: &Path) -> io::Result<PathBuf> {
+/// The folders for large payloads, and for what does not outlive a worker, emptied.
+fn passing_folders(data_dir: &Path) -> io::Result<(PayloadFolder, PathBuf)> {
     let temp = data_dir.join("temp");
     empty_folder(&temp)?;
-    Ok(temp)
+    Ok((PayloadFolder::open(data_dir.join("payloads"))?, temp))
 }
 
 fn cannot_use(data_dir: &Path, error: io::Error) -> Error {

@@ -36,6 +36,7 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
     }
     let temp_of_group = python.then(|| node.temp_of(&key.group));
     let temp_dir = node.fresh_temp_dir(temp_of_group.as_deref())?;
+    let answers = Arc::new(Answers { node: Arc::downgrade(node), temp_dir: temp_dir.clone() });
     let class_path = if python { node.scheduler.class_path(key) } else { None };
     let preloading = temp_of_group.zip(class_path.as_ref());
     let preloading = preloading.and_then(|(temp, (directory, names))| preloading_of(node, key, temp, directory, names));
@@ -59,7 +60,7 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
         node: node.name.clone(),
         start_timeout: node.limits.start,
     };
-    node.supervisor.start_worker(spec, Arc::new(Answers(Arc::downgrade(node)))).await
+    node.supervisor.start_worker(spec, answers).await
 }
 
 /// What a Python worker may be forked with: nothing, if that is off.
@@ -82,12 +83,30 @@ fn preloading_of(
     })
 }
 
-/// What workers are told.
-struct Answers(Weak<NodeCore>);
+/// What a worker is told. Its temporary folder goes with this, after its end.
+struct Answers {
+    node: Weak<NodeCore>,
+    temp_dir: PathBuf,
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        let temp_dir = std::mem::take(&mut self.temp_dir);
+        let remove = move || {
+            if let Err(error) = std::fs::remove_dir_all(&temp_dir) {
+                tracing::warn!(%error, folder = %temp_dir.display(), "the folder of a worker that has ended stays");
+            }
+        };
+        // Without a runtime the node has ended, and its next start empties the folder of all.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(remove));
+        }
+    }
+}
 
 impl Answers {
     fn class_path_of(&self, digest: &[u8]) -> Result<(Arc<NodeCore>, Arc<ResolvedClassPath>)> {
-        let node = self.0.upgrade().ok_or_else(|| Error::new(ErrorKind::Closed, "load code", "the node stops"))?;
+        let node = self.node.upgrade().ok_or_else(|| Error::new(ErrorKind::Closed, "load code", "the node stops"))?;
         let digest = Digest::from_slice(digest)?;
         let class_path = node.class_paths.get(&digest).ok_or_else(|| {
             Error::new(ErrorKind::SessionLost, "load code", "the class path is no longer in use on this node")
@@ -100,13 +119,13 @@ impl Answers {
 
 impl NodeSide for Answers {
     fn finished(&self, worker: WorkerId, slot: u16, result: v1::ResultFrame) {
-        if let Some(node) = self.0.upgrade() {
+        if let Some(node) = self.node.upgrade() {
             node.scheduler.finished(worker, slot, result);
         }
     }
 
     fn returned(&self, worker: WorkerId, task_ids: Vec<u64>) {
-        if let Some(node) = self.0.upgrade() {
+        if let Some(node) = self.node.upgrade() {
             node.scheduler.returned(worker, &task_ids);
         }
     }
@@ -129,13 +148,13 @@ impl NodeSide for Answers {
     }
 
     fn loaders(&self, worker: WorkerId, report: v1::LoaderReport) {
-        if let Some(node) = self.0.upgrade() {
+        if let Some(node) = self.node.upgrade() {
             crate::leaks::hear(&node, worker, report);
         }
     }
 
     fn lost(&self, worker: WorkerId, loss: Loss) {
-        if let Some(node) = self.0.upgrade() {
+        if let Some(node) = self.node.upgrade() {
             node.scheduler.leaks.forget(worker);
             tracing::info!(%worker, status = loss.status, requested = loss.requested, "a worker has ended");
             node.scheduler.lost(worker, &loss);

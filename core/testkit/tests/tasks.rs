@@ -1,5 +1,10 @@
 //! Tasks that do not end well: cancelled, late, deaf, killed. The caller always gets an answer, and the node goes on.
-use std::{io::Read, net::TcpListener, time::Duration};
+use std::{
+    io::Read,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use haulier::{Cluster, ErrorKind, Value};
 use haulier_testkit::{NodeOptions, TestNode, descendants, eventually, fixture, is_alive};
@@ -54,6 +59,32 @@ async fn a_deaf_task_is_killed_with_its_worker() {
         let result = cluster.task(unit, next).timeout(DEADLINE).call::<Value>(()).await;
         result.unwrap_or_else(|error| panic!("after {deaf}: {error:?}"));
     }
+}
+
+#[tokio::test]
+async fn the_folder_of_a_worker_goes_with_it() {
+    let (node, cluster) = node().await;
+    for (unit, deaf) in
+        [("tasks", "acme.tasks.Faults#announceDeaf"), ("python-tasks", "acme_tasks.faults:announce_deaf")]
+    {
+        let announcement = Announcement::new();
+        let handle = cluster.task(unit, deaf).submit::<Value>(announcement.port());
+        announcement.arrived().await;
+        let folders = worker_folders(&node.data_dir().join("temp"));
+        handle.cancel();
+        tokio::time::timeout(DEADLINE, handle).await.expect("an end in time").expect_err("cancelled");
+        let one_has_gone = || folders.iter().any(|folder| !folder.exists());
+        assert!(eventually(DEADLINE, one_has_gone), "{deaf} has left its folder: {folders:?}");
+    }
+}
+
+/// The temporary folders of workers: they have numbers, those of Python workers in folders of their groups.
+fn worker_folders(folder: &Path) -> Vec<PathBuf> {
+    let below = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let is_number = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().parse::<u32>().is_ok());
+    let (mut found, groups): (Vec<_>, Vec<_>) = below.filter(|path| path.is_dir()).partition(is_number);
+    found.extend(groups.iter().flat_map(|group| worker_folders(group)));
+    found
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ import sysconfig
 import types
 
 import haulier
+import jobs
 from haulier import _roots
 
 
@@ -41,5 +42,5 @@ def test_editable_installs_are_own(tmp_path, monkeypatch):
 
 
 def test_own_modules():
-    assert _roots.is_own_module("jobs")
+    assert _roots.is_own_module(jobs.__name__)
     assert not any(map(_roots.is_own_module, ("os", "pytest", "sys", "absent", "haulier")))

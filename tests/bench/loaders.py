@@ -22,8 +22,8 @@ ROUNDS = 9
 CYCLES = 200
 WARM_UP = 50
 DEADLINE = 120
-# The worker gives memory back so many seconds after the last loader has gone: the JVM frees what its compilers have used
-# only every 5 s.
+# The worker gives memory back so many seconds after the last loader has gone: the JVM frees what its compilers have
+# used only every 5 s.
 GIVEN_BACK = 8
 
 LOAD = """package acme;

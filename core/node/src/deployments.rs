@@ -270,7 +270,8 @@ async fn deploy(
         () = upload.cancelled() => return Err(undeployed(operation)),
     };
     let record = publish(node, order, manifest, start.sources, &upload).await?;
-    drop(lease);
+    // Whoever has the answer must not find it UPLOADING.
+    drop((lease, upload));
     let response = v1::DeployResponse { message: Some(deploy_response::Message::Unit(deployed(node, &record))) };
     // The unit is there even if the client has gone.
     let _ = answers.send(Ok(response)).await;

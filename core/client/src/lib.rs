@@ -36,6 +36,7 @@ mod sessions;
 mod submission;
 mod task;
 mod units;
+mod waiting;
 mod watches;
 
 pub use arguments::IntoArguments;

@@ -38,6 +38,8 @@ pub struct ConnectOptions {
     pub(crate) included: Vec<String>,
     /// For whom a node connects, see [`crate::relay`].
     pub(crate) relay: Option<v1::Relay>,
+    /// Whether the tasks are those of a client in a worker; `None`: whether this process is one.
+    pub(crate) inside_worker: Option<bool>,
 }
 
 /// Text that must not appear in logs.
@@ -67,11 +69,13 @@ impl ConnectOptions {
             denied: Vec::new(),
             included: Vec::new(),
             relay: None,
+            inside_worker: None,
         }
     }
 
-    pub(crate) fn relay(mut self, relay: v1::Relay) -> Self {
+    pub(crate) fn relay(mut self, relay: v1::Relay, inside_worker: bool) -> Self {
         self.relay = Some(relay);
+        self.inside_worker = Some(inside_worker);
         self
     }
 

@@ -34,6 +34,8 @@ pub struct Origin {
     pub capabilities: Vec<String>,
     /// As in [`ConnectOptions::mode`].
     pub mode: DeploymentMode,
+    /// The client runs in a worker.
+    pub inside_worker: bool,
 }
 
 /// A session at another node. Dropping it closes it: its tasks are cancelled there.
@@ -50,7 +52,7 @@ impl Relay {
             .language(origin.language, origin.language_version)
             .capabilities(origin.capabilities)
             .mode(origin.mode)
-            .relay(origin.relay);
+            .relay(origin.relay, origin.inside_worker);
         let session = Session::open_on(tokio::runtime::Handle::current(), options, Some(source)).await?;
         Ok(Self { session })
     }

@@ -12,6 +12,8 @@ use haulier_worker::{Worker, WorkerId};
 const DEPTH: usize = 64;
 /// Tasks that take less are pipelined to a slot.
 const SHORT: Duration = Duration::from_millis(1);
+/// Slots that a JVM worker has besides those that its node lets work at a time: for others to run while tasks wait for tasks of their own.
+pub(crate) const SPARE: u16 = 32;
 /// A slot whose task has run for longer gets no more frames, and gives back those that have not begun.
 pub(crate) const LONG: Duration = Duration::from_millis(2);
 
@@ -33,17 +35,33 @@ pub(crate) struct PoolWorker {
     pub(crate) idle_since: Instant,
     /// It has run a task.
     pub(crate) used: bool,
+    /// So many of its tasks say that they may wait for tasks of their own.
+    pub(crate) waiting: usize,
 }
 
 impl PoolWorker {
     pub(crate) fn new(worker: Arc<Worker>, now: Instant) -> Self {
         let slot = || Slot { in_flight: VecDeque::new(), head_since: now, taking_back: false };
         let slots = (0..worker.slots()).map(|_| slot()).collect();
-        Self { worker, slots, draining: false, replaced: false, idle_since: now, used: false }
+        Self { worker, slots, draining: false, replaced: false, idle_since: now, used: false, waiting: 0 }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         self.slots.iter().all(|slot| slot.in_flight.is_empty())
+    }
+
+    fn busy(&self) -> usize {
+        self.slots.iter().filter(|slot| !slot.in_flight.is_empty()).count()
+    }
+
+    /// Slots with a task that works, and does not wait for others.
+    fn working(&self) -> usize {
+        self.busy().saturating_sub(self.waiting)
+    }
+
+    /// Whether it has tasks, and all of them wait for others.
+    pub(crate) fn waits(&self) -> bool {
+        self.waiting > 0 && !self.is_idle() && self.working() == 0
     }
 
     pub(crate) fn in_flight(&self) -> impl Iterator<Item = u64> + '_ {
@@ -57,6 +75,8 @@ pub(crate) struct Pool {
     pub(crate) workers: Vec<PoolWorker>,
     /// Workers that are being started.
     pub(crate) starting: usize,
+    /// It will soon try again to have another worker.
+    pub(crate) retries: bool,
     /// Python: the class path as a directory.
     pub(crate) directory: Option<std::path::PathBuf>,
     /// Python: the names at the top of the class path.
@@ -94,15 +114,20 @@ impl Pool {
         self.workers.iter_mut().filter(|worker| !worker.draining).for_each(|worker| worker.replaced = false);
     }
 
-    /// The slot for the next task: a free one, else, while tasks are short, the one with the fewest frames.
-    pub(crate) fn choose(&self, now: Instant) -> Option<(usize, usize)> {
+    /// The slot for the next task: a free one, if fewer than `slots` work, else, while tasks are short, the one with the
+    /// fewest frames.
+    pub(crate) fn choose(&self, now: Instant, slots: usize) -> Option<(usize, usize)> {
         let depth = if self.average < SHORT { DEPTH } else { 1 };
+        let working: usize = self.eligible().map(|(_, worker)| worker.working()).sum();
         let mut best: Option<(usize, usize, usize)> = None;
-        for (w, worker) in self.workers.iter().enumerate().filter(|(_, worker)| !worker.draining) {
+        for (w, worker) in self.eligible() {
             for (s, slot) in worker.slots.iter().enumerate() {
                 let count = slot.in_flight.len();
                 if count == 0 {
-                    return Some((w, s));
+                    if working < slots {
+                        return Some((w, s));
+                    }
+                    continue;
                 }
                 let blocked = slot.taking_back || now.duration_since(slot.head_since) > LONG;
                 if count < depth && !blocked && best.is_none_or(|(fewest, _, _)| count < fewest) {
@@ -111,6 +136,22 @@ impl Pool {
             }
         }
         best.map(|(_, w, s)| (w, s))
+    }
+
+    /// Workers that get tasks.
+    fn eligible(&self) -> impl Iterator<Item = (usize, &PoolWorker)> {
+        self.workers.iter().enumerate().filter(|(_, worker)| !worker.draining)
+    }
+
+    /// Slots whose tasks may wait for tasks of their own.
+    pub(crate) fn waiting(&self) -> usize {
+        self.eligible().map(|(_, worker)| worker.waiting.min(worker.busy())).sum()
+    }
+
+    /// Whether it has workers, no slot is free, and the tasks of all slots may wait for tasks of their own.
+    pub(crate) fn all_wait(&self) -> bool {
+        let full = |worker: &PoolWorker| worker.waits() && worker.busy() == worker.slots.len();
+        self.eligible().next().is_some() && self.eligible().all(|(_, worker)| full(worker))
     }
 
     /// Notes that `run` goes to a slot; true if it waits there behind another one.

@@ -7,6 +7,7 @@ mod frame;
 mod inventory;
 mod loss;
 mod replacement;
+mod waiting;
 
 use std::{
     cmp::Reverse,
@@ -84,6 +85,7 @@ impl State {
 struct Actions {
     send: Vec<(Arc<Worker>, u16, Arc<Run>)>,
     start: Vec<PoolKey>,
+    refuse: Vec<(Arc<Run>, Error)>,
 }
 
 impl Scheduler {
@@ -150,9 +152,10 @@ impl Scheduler {
         let State { pools, runs, queued, .. } = state;
         let Some(pool) = pools.get_mut(key) else { return actions };
         let now = Instant::now();
+        let slots = usize::from(node.slots);
         while !pool.queue.is_empty() {
-            let Some(place) = pool.choose(now) else { break };
-            let Some(id) = pool.queue.pop_front() else { break };
+            let Some(place) = pool.choose(now, slots) else { break };
+            let Some(id) = waiting::next(pool, runs) else { break };
             *queued -= 1;
             let Some(entry) = runs.get_mut(&id) else { continue };
             let worker = pool.workers[place.0].worker.clone();
@@ -162,14 +165,20 @@ impl Scheduler {
             entry.at = Some((worker.clone(), place.1 as u16));
             actions.send.push((worker, place.1 as u16, entry.run.clone()));
         }
-        let live = pool.workers.iter().filter(|worker| !worker.draining).count() + pool.starting;
-        let most = if key.language == Language::Python { usize::from(node.slots) } else { 1 };
+        // A Python process that waits has no slot for others; a JVM has some to spare.
+        let python = key.language == Language::Python;
+        let live = pool.workers.iter().filter(|worker| !worker.draining && !(python && worker.waits())).count();
+        let live = live + pool.starting;
+        let most = if python { slots } else { 1 };
         let wanted = pool.queue.len().min(most).saturating_sub(live);
         if !pool.queue.is_empty() && live < most && (live == 0 || pool.starting == 0) {
             for _ in 0..wanted.max(1).min(most - live) {
                 pool.starting += 1;
                 actions.start.push(key.clone());
             }
+        }
+        if !python && !pool.queue.is_empty() && pool.starting == 0 {
+            actions.refuse = waiting::refuse_nested(state, key);
         }
         actions
     }
@@ -184,6 +193,9 @@ impl Scheduler {
         }
         for key in actions.start {
             crate::workers::start(node.clone(), key);
+        }
+        for (run, error) in actions.refuse {
+            run.fail(&node.name, error);
         }
     }
 
@@ -222,6 +234,7 @@ impl Scheduler {
     pub(crate) fn started(&self, key: &PoolKey, result: Result<Arc<Worker>>) {
         let Some(node) = self.node.upgrade() else { return };
         let mut failed = Vec::new();
+        let mut full = false;
         let actions = {
             let mut state = self.state.lock();
             let State { pools, workers, runs, queued, lost_early, .. } = &mut *state;
@@ -251,10 +264,12 @@ impl Scheduler {
                 }
                 Err(error) => {
                     pool.keep_replaced();
+                    full = error.kind() == ErrorKind::ResourceExhausted;
                     tracing::warn!(%error, "a further worker could not be started");
                 }
             }
-            self.dispatch(&mut state, key, &node)
+            let actions = self.dispatch(&mut state, key, &node);
+            if full { self.hold_back(&mut state, key, actions) } else { actions }
         };
         for (run, error) in failed {
             run.fail(&node.name, error.in_operation(run.operation()));

@@ -40,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) mode: DeploymentMode,
     /// The node that passes tasks on, if this is no session of a client.
     pub(crate) origin: Option<String>,
+    /// The client runs in a worker, of whichever node.
+    pub(crate) inside_worker: bool,
     pub(crate) opened: Instant,
     pub(crate) code: SessionCode,
     pub(crate) placements: Placements,
@@ -82,6 +84,7 @@ impl Session {
             capabilities: hello.capabilities.clone(),
             mode: hello.mode().into(),
             origin: hello.relay.as_ref().map(|relay| relay.node.clone()),
+            inside_worker: hello.inside_worker,
             opened: Instant::now(),
             code: SessionCode::default(),
             placements: Placements::default(),

@@ -10,7 +10,7 @@ use haulier_model::{Digest, Error, ErrorKind, Language, Result};
 use haulier_protocol::v1;
 use haulier_worker::{Answer, Loss, NodeSide, Preloading, Worker, WorkerId, WorkerSpec};
 
-use crate::{class_paths::ResolvedClassPath, core::NodeCore, run::PoolKey, runtimes};
+use crate::{class_paths::ResolvedClassPath, core::NodeCore, pool::SPARE, run::PoolKey, runtimes};
 
 /// Starts a worker for a pool; the scheduler hears how it went.
 pub(crate) fn start(node: Arc<NodeCore>, key: PoolKey) {
@@ -46,7 +46,7 @@ async fn start_worker(node: &Arc<NodeCore>, key: &PoolKey) -> Result<Arc<Worker>
     writable.push(node.payloads.path().join("results"));
     let spec = WorkerSpec {
         language: key.language,
-        slots: if python { 1 } else { node.slots },
+        slots: if python { 1 } else { node.slots.saturating_add(SPARE).min(WorkerSpec::SLOT_LIMIT) },
         program: match &key.python {
             Some(python) => python.program.clone(),
             None => runtimes::java(node, key.java).await?,
@@ -145,6 +145,12 @@ impl NodeSide for Answers {
             let (node, class_path) = found?;
             crate::continuous::entries(&node, &class_path, &request).await
         })
+    }
+
+    fn waiting(&self, worker: WorkerId, tasks: usize) {
+        if let Some(node) = self.0.upgrade() {
+            node.scheduler.waiting(worker, tasks);
+        }
     }
 
     fn loaders(&self, worker: WorkerId, report: v1::LoaderReport) {

@@ -6,6 +6,7 @@ pub mod errors;
 pub mod status;
 pub mod tls;
 pub mod values;
+pub mod waiting;
 
 /// The largest HTTP/2 frame that both sides take: a chunk of code or of a payload fits into one.
 pub const FRAME_SIZE: u32 = 512 << 10;

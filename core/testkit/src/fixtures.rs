@@ -36,3 +36,14 @@ pub(crate) fn repository() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&manifest).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
 }
+
+/// The Java client, for tasks that are clients themselves.
+///
+/// # Panics
+/// If it was not built.
+pub fn client_jar() -> PathBuf {
+    let name = format!("java/client/target/haulier-client-{}.jar", env!("CARGO_PKG_VERSION"));
+    let path = repository().join(name);
+    assert!(path.is_file(), "no Java client {}; run: make build-java", path.display());
+    path
+}

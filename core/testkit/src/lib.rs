@@ -21,7 +21,7 @@ pub use answer::{answer, answers};
 pub use archive::{Jar, random_bytes};
 pub use cluster::TestCluster;
 pub use command::{CommandLine, Ended};
-pub use fixtures::{fixture, fixtures, target_dir};
+pub use fixtures::{client_jar, fixture, fixtures, target_dir};
 pub use gate::{Gate, Held};
 pub use node::{NodeOptions, TestNode};
 pub use peer::PeerClient;

@@ -12,6 +12,7 @@ mod requests;
 mod shared;
 mod spawner;
 mod supervisor;
+mod waiting;
 mod worker;
 mod zygote;
 
@@ -121,6 +122,9 @@ pub trait NodeSide: Send + Sync + 'static {
 
     /// The worker asks for entries whose bytes were not on the node when the index was made.
     fn entries(&self, worker: WorkerId, request: v1::EntryRequest) -> Answer<v1::EntryAnswer>;
+
+    /// So many of the worker's tasks may wait for tasks of their own. Nothing in it is to be believed, or bounded.
+    fn waiting(&self, worker: WorkerId, tasks: usize);
 
     /// What became of loaders that the worker was told to release. Nothing in it is to be believed, or bounded.
     fn loaders(&self, worker: WorkerId, report: v1::LoaderReport);

@@ -26,7 +26,10 @@ use std::{
 
 use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Language, Result};
-use haulier_protocol::v1::{self, worker_command::Message as Command, worker_message::Message};
+use haulier_protocol::{
+    v1::{self, worker_command::Message as Command, worker_message::Message},
+    waiting::{WAITING_VARIABLE, WaitingPipe},
+};
 use parking_lot::Mutex;
 
 use class_paths::ClassPaths;
@@ -101,6 +104,7 @@ impl WorkerProcess {
     /// `Unavailable` when the node is gone.
     pub fn connect(control_fd: RawFd, hello: HelloInfo) -> Result<Arc<Self>> {
         let control = Arc::new(ControlLink::new(take_over(control_fd)?));
+        keep_waiting_pipe();
         let release = hello.language_version.split('.').next().and_then(|release| release.parse().ok());
         let class_paths = ClassPaths::new(control.clone(), hello.language, release.unwrap_or(0));
         control.send(0, Message::Hello(hello.into_frame("")))?;
@@ -199,6 +203,15 @@ impl WorkerProcess {
         }
         let report = v1::CancelReport { task_id, removed, interrupted: false };
         self.control.send(request_id, Message::CancelReport(report))
+    }
+}
+
+/// The pipe of a JVM's clients is not inherited by what tasks start.
+fn keep_waiting_pipe() {
+    let name = std::env::var(WAITING_VARIABLE).ok().and_then(|name| name.parse::<WaitingPipe>().ok());
+    if let Some(pipe) = name {
+        // SAFETY: fcntl only looks at the number, and the launcher gave it to this process.
+        unsafe { libc::fcntl(pipe.descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
 }
 

@@ -17,7 +17,7 @@ use tonic::Streaming;
 use v1::task_service_client::TaskServiceClient;
 
 use super::{Line, Session, Status, complete, lanes::Next, payload, state::Phase};
-use crate::{ConnectOptions, route::Unreachable};
+use crate::{ConnectOptions, route::Unreachable, waiting};
 
 type Inbound = Streaming<v1::ConnectResponse>;
 
@@ -125,6 +125,7 @@ fn hello(options: &ConnectOptions) -> v1::ClientHello {
         session_token: Default::default(),
         last_result: 0,
         relay: options.relay.clone(),
+        inside_worker: options.inside_worker.unwrap_or_else(waiting::is_inside),
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     renewal::Again,
     task::{self, Finished, PendingTask, Progress},
 };
-use crate::{Completion, TaskId};
+use crate::{Completion, TaskId, waiting};
 
 /// Whether the node can be reached.
 #[derive(Clone, Debug)]
@@ -168,7 +168,10 @@ impl State {
         }
         let kept = (upload && submit.failover).then(|| payload.clone());
         let progress = if needs { Progress::Preparing } else { Progress::Ready };
-        self.tasks.insert(self.last_task, PendingTask { submit, deadline, progress, cancel: None, kept, completion });
+        self.tasks.insert(
+            self.last_task,
+            PendingTask { submit, deadline, progress, cancel: None, kept, completion, _awaited: waiting::begin() },
+        );
         let task = TaskId(self.last_task);
         if !needs {
             self.ready.push_back(task.0);

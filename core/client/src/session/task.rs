@@ -6,7 +6,7 @@ use bytes::Bytes;
 use haulier_model::{Codec, Error, ErrorKind, Result};
 use haulier_protocol::v1;
 
-use crate::{Completion, NodeOutcome, Output, Submission, Target};
+use crate::{Completion, NodeOutcome, Output, Submission, Target, waiting::Awaited};
 
 /// How far a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(crate) struct PendingTask {
     /// The payload that was uploaded, where the task may be submitted again elsewhere.
     pub(crate) kept: Option<Bytes>,
     pub(crate) completion: Completion,
+    /// In a worker: the node knows that something there may wait for this task.
+    pub(crate) _awaited: Option<Awaited>,
 }
 
 /// A completion with what it is to be called with, outside all locks.

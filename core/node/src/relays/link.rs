@@ -116,6 +116,7 @@ async fn open(node: &Arc<NodeCore>, session: &Arc<Session>, peer: &Peer, link: &
         language_version: session.language_version.clone(),
         capabilities: session.capabilities.clone(),
         mode: session.mode,
+        inside_worker: session.inside_worker,
     };
     let source = SessionSource::new(node, session, link);
     let options = peer.dialer().options(&peer.registration().address);

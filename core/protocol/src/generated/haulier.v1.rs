@@ -1966,6 +1966,9 @@ pub struct ClientHello {
     /// Set by a node that passes tasks on; accepted from members of the cluster only.
     #[prost(message, optional, tag = "9")]
     pub relay: ::core::option::Option<Relay>,
+    /// The client runs in a worker: its tasks are refused where they could only wait for tasks that wait for them.
+    #[prost(bool, tag = "10")]
+    pub inside_worker: bool,
 }
 /// For whom a node opens a session at another one. The tasks run as if the client had connected there.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -11,9 +11,10 @@ use std::{
 };
 
 use haulier_model::{Error, ErrorKind, Language, Result};
-use haulier_protocol::v1;
+use haulier_protocol::{v1, waiting::WAITING_VARIABLE};
 use parking_lot::Mutex;
 use tokio::{
+    net::unix::pipe,
     sync::{Notify, oneshot, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
@@ -27,9 +28,10 @@ use super::{
     requests::Requests,
     shared::{Life, Shared},
     spawner::{Spawn, Spawner},
+    waiting,
     zygote::{Lessons, Zygotes},
 };
-use crate::{HelloInfo, socket};
+use crate::{HelloInfo, launcher::FIRST_DESCRIPTOR, socket};
 
 /// Where the parts of an installation are.
 #[derive(Clone, Debug)]
@@ -62,6 +64,7 @@ pub(super) struct Started {
     pub(super) exit: Exit,
     pub(super) control: Arc<Link>,
     pub(super) slots: Vec<Arc<Link>>,
+    pub(super) waiting: pipe::Receiver,
     pub(super) output: Arc<Output>,
     pub(super) reading: JoinHandle<()>,
     /// It was forked from a template.
@@ -152,20 +155,26 @@ impl Supervisor {
     }
 
     async fn spawn_java(&self, id: WorkerId, spec: &WorkerSpec) -> Result<Started> {
-        let instructions = commands::java(&self.parts.options, spec)?;
+        let mut instructions = commands::java(&self.parts.options, spec)?;
         let (mut links, mut descriptors) = (Vec::new(), Vec::new());
         for _ in 0..=spec.slots {
             let (ours, theirs) = socket::pair().map_err(|errno| no_descriptors(errno.into()))?;
             links.push(Link::new(ours).map_err(no_descriptors)?);
             descriptors.push(theirs);
         }
+        let (waiting, told) = waiting::open().map_err(no_descriptors)?;
+        let number = FIRST_DESCRIPTOR as usize + descriptors.len();
+        let name = waiting::name(&told, number).map_err(no_descriptors)?;
+        instructions.environment.push((WAITING_VARIABLE.to_owned(), name));
+        instructions.descriptors += 1;
+        descriptors.push(told);
         let (output, writer, reading) = Output::open(id.to_string()).map_err(no_descriptors)?;
         let child = self.parts.spawner.spawn(Spawn { instructions, descriptors, output: writer }).await?;
         let (process, exit) = watch_child(child);
         let slots = links.split_off(1);
         let control = links.remove(0);
         let keeps = Box::new(self.parts.spawner.clone());
-        Ok(Started { process, exit, control, slots, output, reading, preloaded: false, keeps })
+        Ok(Started { process, exit, control, slots, waiting, output, reading, preloaded: false, keeps })
     }
 }
 
@@ -200,7 +209,7 @@ fn look_after(
     lessons: Option<Lessons>,
     started: Started,
 ) -> (Worker, oneshot::Receiver<v1::WorkerHello>) {
-    let Started { process, exit, control, slots, output, reading, preloaded: _, keeps } = started;
+    let Started { process, exit, control, slots, waiting, output, reading, preloaded: _, keeps } = started;
     let unclaimed = node.clone();
     let shared = Arc::new(Shared {
         id,
@@ -224,6 +233,7 @@ fn look_after(
     let mut readers = vec![tokio::spawn(shared.clone().read_control(sender))];
     readers.extend((0..shared.slots.len()).map(|slot| tokio::spawn(shared.clone().read_slot(slot as u16))));
     readers.push(reading);
+    tokio::spawn(waiting::read(shared.clone(), waiting));
     tokio::spawn(shared.clone().attend(exit, readers));
     (Worker { shared, hello: OnceLock::new() }, hello)
 }

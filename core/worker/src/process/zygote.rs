@@ -13,7 +13,10 @@ use std::{
 
 use bytes::BytesMut;
 use haulier_model::{Error, ErrorKind, Result};
-use haulier_protocol::v1::{self, worker_command::Message as Command, worker_message::Message};
+use haulier_protocol::{
+    v1::{self, worker_command::Message as Command, worker_message::Message},
+    waiting::{WAITING_VARIABLE, WaitingPipe},
+};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::{Errno, retry_on_intr},
@@ -171,6 +174,7 @@ impl Content {
         };
         let control = next()?;
         let link = fork.template.is_none().then(&mut next).transpose()?;
+        let waiting = fork.template.is_none().then(&mut next).transpose()?;
         let output = next()?;
         let foreign = self.children.iter().map(|child| child.exit.as_raw_fd());
         Ok(ForkRequest {
@@ -180,6 +184,7 @@ impl Content {
             template: fork.template,
             control,
             link,
+            waiting,
             output,
             foreign: foreign
                 .chain([self.control.as_raw_fd()])
@@ -234,6 +239,8 @@ pub struct ForkRequest {
     control: OwnedFd,
     /// `None`: a template has none.
     link: Option<OwnedFd>,
+    /// Where clients in the process say whether its task may wait for tasks of its own; as `link`.
+    waiting: Option<OwnedFd>,
     output: OwnedFd,
     /// Descriptors of the zygote that a child must not keep open.
     foreign: Vec<RawFd>,
@@ -284,6 +291,9 @@ impl ForkRequest {
     pub fn enter_child(self) -> Result<ChildLinks> {
         self.detach().map_err(entering)?;
         let link = self.link.ok_or_else(|| Error::internal("enter a forked worker", "it has no link"))?;
+        if let Some(waiting) = self.waiting {
+            tell_clients(waiting).map_err(entering)?;
+        }
         if let Some(confinement) = &self.confinement {
             let bytecode =
                 self.directory.as_ref().and_then(|directory| Some(directory.parent()?.join(BYTECODE_FOLDER)));
@@ -313,6 +323,15 @@ impl ForkRequest {
         }
         std::env::set_current_dir(&self.temp_dir)
     }
+}
+
+/// Clients that this process will have find the pipe by its variable.
+fn tell_clients(waiting: OwnedFd) -> std::io::Result<()> {
+    let inode = rustix::fs::fstat(&waiting)?.st_ino;
+    let name = WaitingPipe { descriptor: waiting.into_raw_fd(), inode };
+    // SAFETY: in a process that has just been forked, on its only thread.
+    unsafe { env::set_var(WAITING_VARIABLE, name.to_string()) };
+    Ok(())
 }
 
 fn entering(error: std::io::Error) -> Error {

@@ -55,6 +55,8 @@ impl NodeSide for Recorder {
         self.asked(|sender| Event::Entries(request, sender))
     }
 
+    fn waiting(&self, _worker: WorkerId, _tasks: usize) {}
+
     fn loaders(&self, _worker: WorkerId, _report: v1::LoaderReport) {}
 
     fn lost(&self, _worker: WorkerId, loss: Loss) {

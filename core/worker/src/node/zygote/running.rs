@@ -18,6 +18,7 @@ use crate::{
         output::Output,
         spawner::{Spawn, Spawner},
         supervisor::{Started, check_hello, ended_early, no_descriptors, watch_child},
+        waiting,
     },
     socket,
 };
@@ -110,18 +111,20 @@ pub(super) async fn fork_worker(zygote: Child, id: WorkerId, spec: &WorkerSpec) 
     let (output, writer, reading) = Output::open(id.to_string()).map_err(no_descriptors)?;
     let control_link = Link::new(control.0).map_err(no_descriptors)?;
     let slot = Link::new(link.0).map_err(no_descriptors)?;
+    let (waiting, told) = waiting::open().map_err(no_descriptors)?;
     let command = v1::Fork {
         fork_id: 0,
         temp_dir: commands::text(&spec.temp_dir)?.to_owned(),
         directory: spec.directory.as_deref().map_or(Ok(""), commands::text)?.to_owned(),
         template: None,
     };
-    let (process, exit) = zygote.fork(command, vec![control.1, link.1, writer], spec).await?.exit();
+    let (process, exit) = zygote.fork(command, vec![control.1, link.1, told, writer], spec).await?.exit();
     Ok(Started {
         process,
         exit,
         control: control_link,
         slots: vec![slot],
+        waiting,
         output,
         reading,
         preloaded: zygote.0.preloaded.is_some(),

@@ -55,23 +55,7 @@ pub(crate) fn is_inside() -> bool {
 
 /// A task is submitted; `None` outside of workers.
 pub(crate) fn begin() -> Option<Awaited> {
-    let inside = inside()?;
-    let mut state = inside.state.lock();
-    if state.process != process::id() {
-        *state = State { process: process::id(), ..State::default() };
-    }
-    let waiter = if is_slot() {
-        Waiter::Slot(thread::current().id())
-    } else {
-        state.last += 1;
-        Waiter::Other(state.last)
-    };
-    let tasks = state.waiters.entry(waiter).or_default();
-    *tasks += 1;
-    if *tasks == 1 && state.waiters.len() <= inside.slots {
-        inside.tell(&state);
-    }
-    Some(Awaited { inside, waiter })
+    inside().map(Inside::begin)
 }
 
 impl Drop for Awaited {
@@ -89,6 +73,25 @@ impl Drop for Awaited {
 }
 
 impl Inside {
+    fn begin(&'static self) -> Awaited {
+        let mut state = self.state.lock();
+        if state.process != process::id() {
+            *state = State { process: process::id(), ..State::default() };
+        }
+        let waiter = if is_slot() {
+            Waiter::Slot(thread::current().id())
+        } else {
+            state.last += 1;
+            Waiter::Other(state.last)
+        };
+        let tasks = state.waiters.entry(waiter).or_default();
+        *tasks += 1;
+        if *tasks == 1 && state.waiters.len() <= self.slots {
+            self.tell(&state);
+        }
+        Awaited { inside: self, waiter }
+    }
+
     fn tell(&self, state: &State) {
         let library = std::ptr::from_ref(self) as usize as u64;
         let tasks = state.waiters.len().min(self.slots);
@@ -103,21 +106,79 @@ impl Inside {
 
 fn inside() -> Option<&'static Inside> {
     static INSIDE: OnceLock<Option<Inside>> = OnceLock::new();
+    let open = || {
+        let named = std::env::var(WAITING_VARIABLE).ok()?.parse().ok()?;
+        let slots = std::env::var("HAULIER_SLOTS").ok().and_then(|slots| slots.parse().ok());
+        open(named, slots.unwrap_or(1))
+    };
     INSIDE.get_or_init(open).as_ref()
 }
 
-fn open() -> Option<Inside> {
-    let named: WaitingPipe = std::env::var(WAITING_VARIABLE).ok()?.parse().ok()?;
+/// `None` if this process was not given that pipe.
+fn open(named: WaitingPipe, slots: usize) -> Option<Inside> {
     let path = format!("/proc/self/fd/{}", named.descriptor);
     // Before it is opened: what has this number here may be anything.
     let is_it = |found: &std::fs::Metadata| found.file_type().is_fifo() && found.ino() == named.inode;
     std::fs::metadata(&path).ok().filter(is_it)?;
     let pipe = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
     pipe.metadata().ok().filter(is_it)?;
-    let slots = std::env::var("HAULIER_SLOTS").ok().and_then(|slots| slots.parse().ok()).unwrap_or(1);
     Some(Inside { pipe, slots, state: Mutex::default() })
 }
 
 fn is_slot() -> bool {
     rustix::thread::name().is_ok_and(|name| name.to_bytes().starts_with(SLOT_THREADS))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, os::fd::AsRawFd};
+
+    use super::*;
+
+    /// A worker of four slots, and what its node reads.
+    fn worker() -> (&'static Inside, File) {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let inode = rustix::fs::fstat(&writer).unwrap().st_ino;
+        let inside = open(WaitingPipe { descriptor: writer.as_raw_fd(), inode }, 4).unwrap();
+        (Box::leak(Box::new(inside)), reader.into())
+    }
+
+    fn told(reader: &mut File) -> u32 {
+        let mut bytes = [0; WaitingRecord::SIZE];
+        reader.read_exact(&mut bytes).unwrap();
+        WaitingRecord::from_bytes(bytes).tasks
+    }
+
+    #[test]
+    fn a_slot_waits_once_however_many_tasks_it_has() {
+        let (inside, mut reader) = worker();
+        let slot = |inside: &'static Inside| (inside.begin(), inside.begin());
+        let thread = thread::Builder::new().name("haulier-slot-3".into()).spawn(move || slot(inside)).unwrap();
+        let (first, second) = thread.join().unwrap();
+        let other = inside.begin();
+        assert_eq!((told(&mut reader), told(&mut reader)), (1, 2));
+        drop((first, second));
+        drop(other);
+        assert_eq!((told(&mut reader), told(&mut reader)), (1, 0));
+    }
+
+    #[test]
+    fn no_more_wait_than_there_are_slots() {
+        let (inside, mut reader) = worker();
+        let many: Vec<_> = (0..100).map(|_| inside.begin()).collect();
+        assert_eq!((1..=4).map(|_| told(&mut reader)).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        drop(many);
+        assert_eq!((0..=3).map(|_| told(&mut reader)).collect::<Vec<_>>(), [3, 2, 1, 0]);
+    }
+
+    #[test]
+    fn another_file_of_that_number_is_left_alone() {
+        let (_reader, writer) = rustix::pipe::pipe().unwrap();
+        let inode = rustix::fs::fstat(&writer).unwrap().st_ino;
+        assert!(open(WaitingPipe { descriptor: writer.as_raw_fd(), inode: inode + 1 }, 1).is_none());
+        let file = tempfile::tempfile().unwrap();
+        let named = WaitingPipe { descriptor: file.as_raw_fd(), inode: file.metadata().unwrap().ino() };
+        assert!(open(named, 1).is_none());
+        assert!(open(WaitingPipe { descriptor: 1 << 20, inode: 1 }, 1).is_none());
+    }
 }

@@ -167,7 +167,7 @@ impl Scheduler {
         }
         // A Python process that waits has no slot for others; a JVM has some to spare.
         let python = key.language == Language::Python;
-        let live = pool.workers.iter().filter(|worker| !worker.draining && !(python && worker.waits())).count();
+        let live = pool.workers.iter().filter(|worker| !(worker.draining || (python && worker.waits()))).count();
         let live = live + pool.starting;
         let most = if python { slots } else { 1 };
         let wanted = pool.queue.len().min(most).saturating_sub(live);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use haulier_worker::Worker;
 use tokio::{sync::Notify, time::timeout};
 
@@ -29,10 +30,14 @@ pub(crate) async fn stop_executing(
     if !node.scheduler.drain(worker.id()) {
         return;
     }
-    for slot in 0..worker.slots() {
-        let ids = worker.take_back(slot).await;
-        node.scheduler.taken_back(worker.id(), slot, &ids);
-    }
+    let back = node.scheduler.busy_slots(worker.id()).into_iter().map(|slot| {
+        let (node, worker) = (&node, &worker);
+        async move {
+            let ids = worker.take_back(slot).await;
+            node.scheduler.taken_back(worker.id(), slot, &ids);
+        }
+    });
+    join_all(back).await;
     if node.scheduler.has_others(worker.id(), run.id)
         && !force
         && timeout(node.limits.drain, ended.notified()).await.is_ok()

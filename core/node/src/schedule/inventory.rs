@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use haulier_model::Language;
-use haulier_worker::Worker;
+use haulier_worker::{Worker, WorkerId};
 
 use super::{Entry, Scheduler, State};
 use crate::{loaders::LiveLoader, pool::PoolWorker, run::PoolKey};
@@ -110,6 +110,15 @@ impl Scheduler {
     /// The directories of all Python environments that have a pool.
     pub(crate) fn directories(&self) -> Vec<std::path::PathBuf> {
         self.state.lock().pools.values().filter_map(|pool| pool.directory.clone()).collect()
+    }
+
+    /// The slots of a worker that have tasks.
+    pub(crate) fn busy_slots(&self, worker: WorkerId) -> Vec<u16> {
+        let mut state = self.state.lock();
+        let Some(key) = state.workers.get(&worker).cloned() else { return Vec::new() };
+        let worker = state.pools.get_mut(&key).and_then(|pool| pool.worker(worker));
+        let slots = worker.into_iter().flat_map(|worker| (0..).zip(&worker.slots));
+        slots.filter(|(_, slot)| !slot.in_flight.is_empty()).map(|(number, _)| number).collect()
     }
 
     /// All workers, for the end of the node.

@@ -148,7 +148,7 @@ impl NodeSide for Answers {
     }
 
     fn waiting(&self, worker: WorkerId, tasks: usize) {
-        if let Some(node) = self.0.upgrade() {
+        if let Some(node) = self.node.upgrade() {
             node.scheduler.waiting(worker, tasks);
         }
     }

@@ -1,6 +1,8 @@
 //! The decisions under random changes, outages and delays: in the end the node has what the storage has, and nothing is
 //! undeployed that only seemed to be gone.
 
+use std::collections::BTreeSet;
+
 use haulier_model::{Error, ErrorKind};
 use proptest::prelude::*;
 
@@ -57,6 +59,8 @@ struct World {
     node_down: bool,
     /// Begun, with the state of the file that was read.
     running: Vec<(Job, usize, u64)>,
+    /// Whose removal was decided, and which have not come back since: if the node has refused, it is asked again.
+    going: BTreeSet<usize>,
     /// Since when each unit has been absent in all looks, and in how many.
     absent: BTreeMap<usize, (Duration, u32)>,
     confirmed: bool,
@@ -72,6 +76,7 @@ impl World {
             node: BTreeMap::new(),
             node_down: false,
             running: Vec::new(),
+            going: BTreeSet::new(),
             absent: BTreeMap::new(),
             confirmed: false,
         }
@@ -91,6 +96,7 @@ impl World {
             Step::Restart => {
                 self.machine = Machine::new(SETTLE);
                 self.running.clear();
+                self.going.clear();
                 self.absent.clear();
             }
         }
@@ -119,6 +125,7 @@ impl World {
                 let (since, looks) = self.absent[&index];
                 assert!(looks >= 2 && self.now - since >= SETTLE, "undeployed too early");
                 assert!(units.iter().all(|unit| unit.by_watch || !is(unit, &id)), "undeployed what was there by hand");
+                self.going.insert(index);
             }
             assert!(self.machine.begin(&job));
             let state = self.stored.get(&index).copied().unwrap_or(0);
@@ -131,14 +138,13 @@ impl World {
         for index in 0..UNITS {
             if self.stored.contains_key(&index) {
                 self.absent.remove(&index);
+                self.going.remove(&index);
             } else {
                 self.absent.entry(index).or_insert((self.now, 0)).1 += 1;
             }
         }
-        let removing =
-            |index: &usize| self.running.iter().any(|(job, of, _)| of == index && matches!(job.work, Work::Remove(_)));
         let ours = self.node.iter().filter(|(_, (ours, _))| *ours).map(|(index, _)| index);
-        let lost = ours.filter(|index| !self.stored.contains_key(index) && !removing(index)).count();
+        let lost = ours.filter(|index| !self.stored.contains_key(index) && !self.going.contains(index)).count();
         lost >= 2 && (self.stored.is_empty() || lost * 2 > UNITS)
     }
 

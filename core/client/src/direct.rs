@@ -23,7 +23,7 @@ use crate::{
 /// A node that does not answer by then is not reached directly.
 const DIAL: Duration = Duration::from_secs(2);
 /// After a failure, and after a loss, a node is not dialled again for so long.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(10);
 /// The most nodes that are reached directly.
 const MOST: usize = 32;
 /// Snapshots that are remembered as announced to a node.

@@ -260,7 +260,10 @@ impl ClassPaths {
             let mut used = resolved.iter().filter_map(|class_path| class_path.directory.as_deref());
             used.any(|used| used == path) || others.iter().any(|used| used == path)
         };
-        self.directories.sweep(is_used, |root| self.store.contains(root))
+        let is_named = |root: &Digest| {
+            self.in_use().iter().any(|class_path| class_path.roots.iter().any(|named| named.digest == *root))
+        };
+        self.directories.sweep(is_used, is_named, |root| self.store.contains(root))
     }
 
     /// The class path with this digest, if a task or session still holds it.

@@ -59,8 +59,14 @@ impl Directories {
     }
 
     /// Removes the directories that are not in use any more, bytecode that is too much, and what was prepared and is not
-    /// needed. Blocks.
-    pub(crate) fn sweep(&self, is_used: impl Fn(&Path) -> bool, is_known: impl Fn(&Digest) -> bool) -> io::Result<()> {
+    /// needed. Of a root, `is_named` says whether a class path in use has it, `is_known` whether its content is still
+    /// there. Blocks.
+    pub(crate) fn sweep(
+        &self,
+        is_used: impl Fn(&Path) -> bool,
+        is_named: impl Fn(&Digest) -> bool,
+        is_known: impl Fn(&Digest) -> bool,
+    ) -> io::Result<()> {
         let _sweeping = self.sweeping.lock();
         let mut linked = HashSet::new();
         for group in fs::read_dir(&self.folder)? {
@@ -79,7 +85,7 @@ impl Directories {
                 }
             }
         }
-        self.prepared.sweep(self.kept, &linked, is_known)
+        self.prepared.sweep(self.kept, &linked, is_named, is_known)
     }
 
     /// Takes its name from a directory that is old and not used; returns where its files are now.

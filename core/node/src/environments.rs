@@ -5,6 +5,7 @@
 //! An environment is built under another name and renamed when it is whole, so that what is there can be used, whatever
 //! has crashed.
 
+mod asking;
 mod build;
 mod explained;
 mod flights;

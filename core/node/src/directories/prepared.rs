@@ -102,12 +102,14 @@ impl Prepared {
         }
     }
 
-    /// Removes what nobody has used for `kept` and no directory leads to: if its content is not known any more, and if all
-    /// together is too large.
+    /// Removes what nobody has used for `kept`, no class path in use names and no directory leads to: if its content is not
+    /// known any more, and if all together is too large. A worker may lead a directory there as long as its class path is
+    /// in use, and links are looked for only once.
     pub(super) fn sweep(
         &self,
         kept: Duration,
         linked: &HashSet<PathBuf>,
+        is_named: impl Fn(&Digest) -> bool,
         is_known: impl Fn(&Digest) -> bool,
     ) -> io::Result<()> {
         let mut total = 0;
@@ -121,13 +123,16 @@ impl Prepared {
                 fs::read_to_string(path.join(SIZE)).ok().and_then(|size| size.parse().ok()).unwrap_or(MOST_BYTES);
             total += size;
             if !linked.contains(&path) && super::is_old(&path, kept)? {
-                unused.push((is_known(&digest), entry.metadata()?.modified()?, size, path));
+                unused.push((is_known(&digest), entry.metadata()?.modified()?, size, path, digest));
             }
         }
         unused.sort_unstable();
-        for (is_known, _, size, path) in unused {
+        for (is_known, _, size, path, digest) in unused {
             if is_known && total <= MOST {
                 break;
+            }
+            if is_named(&digest) {
+                continue;
             }
             let aside = path.with_extension("old");
             fs::rename(&path, &aside)?;

@@ -28,7 +28,7 @@ fn what_nobody_uses_goes_when_it_is_old() {
     for old in &made[..2] {
         age(old).unwrap();
     }
-    directories.sweep(|path| path == made[1], |_| true).unwrap();
+    directories.sweep(|path| path == made[1], |_| false, |_| true).unwrap();
     assert_eq!(made.iter().map(|path| path.exists()).collect::<Vec<_>>(), [false, true, true]);
 }
 
@@ -63,7 +63,7 @@ fn a_directory_that_is_asked_for_is_not_swept() {
         for _ in 0..2 {
             scope.spawn(move || {
                 while running.load(Ordering::Acquire) > 0 {
-                    directories.sweep(|path| used.lock().contains(path), |_| true).unwrap();
+                    directories.sweep(|path| used.lock().contains(path), |_| false, |_| true).unwrap();
                 }
             });
         }
@@ -76,7 +76,7 @@ fn what_was_prepared_goes_when_nothing_needs_it() {
     let folder = tempfile::tempdir().unwrap();
     let directories = open(&folder);
     let group = directories.make("group", &Digest::of(b"path")).unwrap();
-    let roots = [b"linked", b"unused", b"forgot", b"recent"].map(|name| {
+    let roots = [b"linked", b"unused", b"forgot", b"recent", b"naming"].map(|name| {
         let digest = Digest::of(name);
         let root = folder.path().join("directories/prepared").join(digest.hex());
         fs::create_dir_all(root.join("files/acme")).unwrap();
@@ -88,8 +88,8 @@ fn what_was_prepared_goes_when_nothing_needs_it() {
         age(root).unwrap();
     }
     assert_eq!(directories.prepared.find(&roots[3].0), Some(roots[3].1.clone()));
-    directories.sweep(|_| false, |digest| *digest == roots[1].0).unwrap();
-    assert_eq!(roots.map(|(_, root)| root.exists()), [true, true, false, true]);
+    directories.sweep(|_| false, |digest| *digest == roots[4].0, |digest| *digest == roots[1].0).unwrap();
+    assert_eq!(roots.map(|(_, root)| root.exists()), [true, true, false, true, true]);
 }
 
 #[test]

@@ -3,15 +3,18 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use haulier_model::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
-use super::{requirement::normal, tame};
+use super::{
+    asking::{self, Folders},
+    requirement::normal,
+    tame,
+};
 use crate::pythons::PythonRuntime;
 
 /// Prints where it looks, and what is there.
@@ -31,16 +34,10 @@ for one in importlib.metadata.distributions(path=paths):
 #[derive(Default)]
 pub(super) struct Installed(Mutex<HashMap<PathBuf, Arc<Listing>>>);
 
+#[derive(Default)]
 struct Listing {
-    /// Each folder with the time of its last change.
-    folders: Vec<(PathBuf, Option<SystemTime>)>,
+    folders: Folders,
     versions: HashMap<String, String>,
-}
-
-impl Listing {
-    fn is_current(&self) -> bool {
-        self.folders.iter().all(|(folder, changed)| changed_at(folder) == *changed)
-    }
 }
 
 impl Installed {
@@ -56,14 +53,18 @@ impl Installed {
     ) -> Result<HashMap<String, String>> {
         let program = &runtime.program;
         let known = self.0.lock().get(program).cloned();
-        if let Some(known) = known.filter(|known| known.is_current()) {
+        if let Some(known) = known.filter(|known| known.folders.are_unchanged()) {
             return Ok(known.versions.clone());
         }
         let folder = match &runtime.environment {
             Some(environment) => Some(tame::site_packages(&environment.folder)?),
             None => None,
         };
-        let listing = Arc::new(ask(&runtime.interpreter.program, folder, patience).await?);
+        let said = asking::ask(&runtime.interpreter.program, QUESTION, folder, patience).await.map_err(|problem| {
+            Error::new(ErrorKind::Unavailable, "compare distributions", problem)
+                .hint("connect(environment=\"ignore\") does not ask")
+        })?;
+        let listing = Arc::new(read(&said));
         let versions = listing.versions.clone();
         self.0.lock().insert(program.to_owned(), listing);
         Ok(versions)
@@ -75,29 +76,11 @@ impl Installed {
     }
 }
 
-async fn ask(program: &Path, folder: Option<PathBuf>, patience: Duration) -> Result<Listing> {
-    let failed = |problem: String| {
-        let message = format!("{} does not say what is installed: {problem}", program.display());
-        Error::new(ErrorKind::Unavailable, "compare distributions", message)
-            .hint("connect(environment=\"ignore\") does not ask")
-    };
-    let mut command = tokio::process::Command::new(program);
-    command.args(["-I", "-c", QUESTION]).args(folder).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(patience, command.output()).await;
-    let output = output.map_err(|_| failed("it took too long".into()))?.map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-    }
-    Ok(read(&String::from_utf8_lossy(&output.stdout)))
-}
-
 fn read(said: &str) -> Listing {
-    let mut listing = Listing { folders: Vec::new(), versions: HashMap::new() };
+    let mut listing = Listing::default();
     for line in said.lines() {
         match line.split('\t').collect::<Vec<_>>()[..] {
-            ["path", folder] if !folder.is_empty() => {
-                listing.folders.push((folder.into(), changed_at(Path::new(folder))))
-            }
+            ["path", folder] if !folder.is_empty() => listing.folders.add(folder),
             // The first one is what an import finds.
             ["has", name, version] => {
                 if let Some(name) = normal(name) {
@@ -110,10 +93,6 @@ fn read(said: &str) -> Listing {
     listing
 }
 
-pub(super) fn changed_at(folder: &Path) -> Option<SystemTime> {
-    std::fs::metadata(folder).ok()?.modified().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,8 +103,8 @@ mod tests {
         let said = format!("path\t{}\nhas\tSome.Name\t1.0\nhas\tsome-name\t2.0\nhas\tNone\nx", folder.path().display());
         let listing = read(&said);
         assert_eq!(listing.versions, HashMap::from([("some-name".to_owned(), "1.0".to_owned())]));
-        assert!(listing.is_current());
+        assert!(listing.folders.are_unchanged());
         std::fs::remove_dir(folder.path()).unwrap();
-        assert!(!listing.is_current());
+        assert!(!listing.folders.are_unchanged());
     }
 }

@@ -5,16 +5,19 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use haulier_loader::Parent;
 use haulier_model::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
-use super::{Record, installed::changed_at, tame};
+use super::{
+    Record,
+    asking::{self, Folders},
+    tame,
+};
 use crate::pythons::{Interpreter, PythonRuntime};
 
 /// Prints where it looks, the names of the standard library, and what each distribution has at the top. What its metadata
@@ -39,8 +42,6 @@ for one in importlib.metadata.distributions(path=paths):
     except Exception:
         pass
 ";
-/// Bytes that the answer may have.
-const LONGEST: usize = 16 << 20;
 
 /// What a task runs with, by its place: it holds nothing.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ pub(super) struct Origins(Mutex<HashMap<PathBuf, Arc<Listing>>>);
 /// What is installed at one place.
 #[derive(Default)]
 struct Listing {
-    folders: Vec<(PathBuf, Option<SystemTime>)>,
+    folders: Folders,
     standard: HashSet<String>,
     /// By top-level names, in the order in which they are found: the distribution, and its folder.
     tops: BTreeMap<String, Vec<(String, PathBuf)>>,
@@ -92,12 +93,17 @@ impl Origins {
     /// `Unavailable` if the interpreter does not say it within `patience`.
     pub(super) async fn find(&self, place: &PythonPlace, module: &str, patience: Duration) -> Result<Parent> {
         let key = place.folder.clone().unwrap_or_else(|| place.interpreter.program.clone());
-        let known = self.0.lock().get(&key).cloned().filter(|known| known.is_current());
+        let known = self.0.lock().get(&key).cloned().filter(|known| known.folders.are_unchanged());
         let listing = match known {
             Some(known) => known,
             None => {
                 let site = place.folder.as_deref().map(tame::site_packages).transpose()?;
-                let asked = Arc::new(ask(&place.interpreter.program, site, patience).await?);
+                let said = asking::ask(&place.interpreter.program, QUESTION, site, patience).await;
+                let said = said.map_err(|problem| {
+                    Error::new(ErrorKind::Unavailable, "explain a name", problem)
+                        .hint("try again; or look at the node's log")
+                })?;
+                let asked = Arc::new(read(&said));
                 self.0.lock().insert(key, asked.clone());
                 asked
             }
@@ -112,10 +118,6 @@ impl Origins {
 }
 
 impl Listing {
-    fn is_current(&self) -> bool {
-        self.folders.iter().all(|(folder, changed)| changed_at(folder) == *changed)
-    }
-
     fn parent(&self, place: &PythonPlace, module: &str) -> Parent {
         let top = module.split('.').next().unwrap_or(module);
         let shown = place.label();
@@ -128,7 +130,7 @@ impl Listing {
         if let Some((distribution, path)) = given.iter().find_map(|(name, folder)| Some((name, file(folder)?))) {
             return Parent::Has { label: format!("{distribution} of {shown}"), path };
         }
-        let loose = || self.folders.iter().find_map(|(folder, _)| file(folder));
+        let loose = || self.folders.paths().find_map(file);
         match given.first() {
             Some((distribution, _)) => Parent::Lacks(format!("{distribution} of {shown}, which has {top}")),
             None => match loose() {
@@ -151,28 +153,11 @@ fn file_of(folder: &Path, module: &str, suffixes: &[String]) -> Option<String> {
     files.next().or_else(package).map(|found| found.display().to_string())
 }
 
-async fn ask(program: &Path, folder: Option<PathBuf>, patience: Duration) -> Result<Listing> {
-    let failed = |problem: String| {
-        let message = format!("{} does not say what is installed: {problem}", program.display());
-        Error::new(ErrorKind::Unavailable, "explain a name", message).hint("try again; or look at the node's log")
-    };
-    let mut command = tokio::process::Command::new(program);
-    command.args(["-I", "-c", QUESTION]).args(folder).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(patience, command.output()).await;
-    let output = output.map_err(|_| failed("it took too long".into()))?.map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() || output.stdout.len() > LONGEST {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect()));
-    }
-    Ok(read(&String::from_utf8_lossy(&output.stdout)))
-}
-
 fn read(said: &str) -> Listing {
     let mut listing = Listing::default();
     for line in said.lines() {
         match line.split('\t').collect::<Vec<_>>()[..] {
-            ["path", folder] if !folder.is_empty() => {
-                listing.folders.push((folder.into(), changed_at(Path::new(folder))));
-            }
+            ["path", folder] if !folder.is_empty() => listing.folders.add(folder),
             ["standard", ref names @ ..] => listing.standard.extend(names.iter().map(|name| (*name).to_owned())),
             ["gives", name, version, folder, ref tops @ ..] => {
                 for top in tops {
@@ -217,7 +202,7 @@ mod tests {
     #[test]
     fn what_an_interpreter_says_is_read() {
         let listing = read("standard\tos\tre\npath\t/nowhere\ngives\tA-B\t1.0\t/x\ta\tb\ngives\tC\t2\t/y\tb\nnoise");
-        assert!(listing.standard.contains("re") && listing.is_current());
+        assert!(listing.standard.contains("re") && listing.folders.are_unchanged());
         let of = |top: &str| listing.tops[top].iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
         assert_eq!((of("a"), of("b")), (vec!["A-B 1.0"], vec!["A-B 1.0", "C 2"]));
     }

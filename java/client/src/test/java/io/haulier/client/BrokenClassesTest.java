@@ -4,9 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.haulier.api.RemoteCallable;
-import java.io.ByteArrayOutputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Path;
@@ -66,7 +63,7 @@ class BrokenClassesTest {
         jar.entry("acme/Loads$Newer.class", newer)
                 .entry("acme/Loads$Other.class", wrong)
                 .entry("acme/Loads$Corrupt.class", new byte[] {1, 2})
-                .entry("acme/Loads$Huge.class", hugePool("acme/Loads$Huge"));
+                .entry("acme/Loads$Huge.class", Jars.hugePool("acme/Loads$Huge"));
         URL[] urls = {jar.write("broken.jar").toUri().toURL()};
         try (URLClassLoader loader = new URLClassLoader(urls, getClass().getClassLoader());
                 Cluster cluster = Haulier.connect(NODE.address())) {
@@ -82,22 +79,5 @@ class BrokenClassesTest {
             assertEquals(seen.get(0), again.get(0), "the worker goes on");
             assertTrue(cluster.sessions().join().stream().anyMatch(one -> one.id().equals(cluster.sessionId())));
         }
-    }
-
-    /** A class file with as many constants as there can be, and nothing else that is right. */
-    private static byte[] hugePool(String name) throws IOException {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        DataOutputStream out = new DataOutputStream(bytes);
-        out.writeInt(0xCAFEBABE);
-        out.writeInt(61);
-        out.writeShort(0xFFFF);
-        out.writeByte(1);
-        out.writeUTF(name);
-        for (int index = 2; index < 0xFFFF; index++) {
-            out.writeByte(1);
-            out.writeUTF("Lacme/Absent" + index + ";");
-        }
-        out.writeShort(1);
-        return bytes.toByteArray();
     }
 }

@@ -1,5 +1,7 @@
 package io.haulier.client;
 
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -108,5 +110,22 @@ final class Jars {
             }
         }
         return classes;
+    }
+
+    /** A class file with as many constants as there can be, and nothing else that is right. */
+    static byte[] hugePool(String name) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        DataOutputStream out = new DataOutputStream(bytes);
+        out.writeInt(0xCAFEBABE);
+        out.writeInt(61);
+        out.writeShort(0xFFFF);
+        out.writeByte(1);
+        out.writeUTF(name);
+        for (int index = 2; index < 0xFFFF; index++) {
+            out.writeByte(1);
+            out.writeUTF("Lacme/Absent" + index + ";");
+        }
+        out.writeShort(1);
+        return bytes.toByteArray();
     }
 }

@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayOutputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -135,7 +133,7 @@ class UnitClassesTest {
         newer[MAJOR] = 0;
         newer[MAJOR + 1] = 99;
         jar.entry("acme/Newer.class", newer).entry("acme/Other.class", good).entry("acme/Corrupt.class", new byte[] {1, 2});
-        jar.entry("acme/Huge.class", hugePool("acme/Huge"));
+        jar.entry("acme/Huge.class", Jars.hugePool("acme/Huge"));
         DeployedUnit unit = cluster.deploy("broken", "1", jar.write("broken.jar")).join();
         Object process = call(unit, "acme.Good#process");
         String unsupported = failure(unit, "acme.Newer#process", UnsupportedClassVersionError.class);
@@ -152,23 +150,6 @@ class UnitClassesTest {
         Throwable thrown = assertThrows(Throwable.class, () -> call(unit, entryPoint));
         Throwable problem = thrown instanceof CompletionException ? thrown.getCause() : thrown;
         return assertInstanceOf(type, problem).getMessage();
-    }
-
-    /** A class file with as many constants as there can be, and nothing else that is right. */
-    private static byte[] hugePool(String name) throws IOException {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        DataOutputStream out = new DataOutputStream(bytes);
-        out.writeInt(0xCAFEBABE);
-        out.writeInt(61);
-        out.writeShort(0xFFFF);
-        out.writeByte(1);
-        out.writeUTF(name);
-        for (int index = 2; index < 0xFFFF; index++) {
-            out.writeByte(1);
-            out.writeUTF("Lacme/Absent" + index + ";");
-        }
-        out.writeShort(1);
-        return bytes.toByteArray();
     }
 
     @Test

@@ -14,14 +14,16 @@ use std::{
 use haulier_model::{DeploymentMode, Digest, Error, ErrorKind, Result};
 use haulier_protocol::v1;
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use crate::{
     CodeReference, Completion, Submission, Target, TaskId, code,
     session::{Session, Status},
 };
 
-/// A node that does not answer by then is not reached directly.
-const DIAL: Duration = Duration::from_secs(2);
+/// A node that is not known, or does not answer, by then is not reached directly. Nothing waits for it, so a busy node
+/// has its time.
+const DIAL: Duration = Duration::from_secs(5);
 /// After a failure, and after a loss, a node is not dialled again for so long.
 const REST: Duration = Duration::from_secs(10);
 /// The most nodes that are reached directly.
@@ -85,11 +87,9 @@ impl Directs {
             Some(way) if !way.is_rested() => return None,
             _ => {}
         }
-        if table.has_room()
-            && let Some(address) = self.address_of(node)
-        {
+        if table.has_room() {
             table.ways.insert(node.clone(), Way::Dialling);
-            self.main.runtime().spawn(self.clone().dial(node.clone(), address));
+            self.main.runtime().spawn(self.clone().dial(node.clone()));
         }
         None
     }
@@ -142,14 +142,23 @@ impl Directs {
         table.ways.values().filter_map(direct).collect()
     }
 
-    /// Where a node that takes tasks can be dialled.
-    fn address_of(&self, node: &str) -> Option<String> {
-        let nodes = self.main.nodes();
-        let found = nodes.iter().find(|known| known.name == node && known.state() == v1::NodeState::Alive)?;
-        (!found.address.is_empty()).then(|| found.address.clone())
+    /// Where a node that takes tasks can be dialled. The list of nodes comes some time after the connection.
+    async fn address_of(&self, node: &str) -> Option<String> {
+        let mut nodes = self.main.follow_nodes();
+        let address = |nodes: &Arc<[v1::Node]>| {
+            let found = nodes.iter().find(|known| known.name == node && known.state() == v1::NodeState::Alive)?;
+            (!found.address.is_empty()).then(|| found.address.clone())
+        };
+        let known = timeout(DIAL, nodes.wait_for(|nodes| address(nodes).is_some())).await.ok()?.ok()?;
+        address(&known)
     }
 
-    async fn dial(self: Arc<Self>, node: String, address: String) {
+    async fn dial(self: Arc<Self>, node: String) {
+        let Some(address) = self.address_of(&node).await else {
+            tracing::debug!(node, "no node of this name takes tasks");
+            self.rest(&node);
+            return;
+        };
         let direct = match self.open(&node, &address).await {
             Ok(session) => self.enter(&node, session),
             Err(error) => {

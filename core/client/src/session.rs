@@ -247,12 +247,7 @@ impl Session {
         self.state.lock().welcome().node == node
     }
 
-    /// The nodes of the cluster, as the node last told; empty before that.
-    pub(crate) fn nodes(&self) -> Arc<[v1::Node]> {
-        self.places.nodes()
-    }
-
-    /// Follows what [`Session::nodes`] gives.
+    /// Follows the nodes of the cluster, as the node last told; empty before that.
     pub(crate) fn follow_nodes(&self) -> watch::Receiver<Arc<[v1::Node]>> {
         self.places.follow()
     }

@@ -26,11 +26,11 @@ impl Places {
     }
 
     /// The nodes as they were last told; empty before that.
-    pub(crate) fn nodes(&self) -> Arc<[v1::Node]> {
+    fn nodes(&self) -> Arc<[v1::Node]> {
         self.learnt.borrow().clone()
     }
 
-    /// Follows what [`Places::nodes`] gives.
+    /// Follows the nodes as they are told; empty before that.
     pub(crate) fn follow(&self) -> watch::Receiver<Arc<[v1::Node]>> {
         self.learnt.subscribe()
     }

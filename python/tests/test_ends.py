@@ -81,7 +81,7 @@ def test_cancel_while_running(pool, listener, behaviour):
         begun = time.monotonic()
         assert future.cancel() and future.cancel() and future.cancelled()
         assert connection.recv(1) == b"", "the task's socket closes when it ends"
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 5, "before it would have been killed"
     with pytest.raises(concurrent.futures.CancelledError):
         future.result()
     with pytest.raises(haulier.Canceled):

@@ -127,10 +127,11 @@ fn cancels_do_not_wait_behind_payloads() {
     assert!(cluster.cancel(running, false).unwrap());
     assert_eq!(output(&ended).unwrap_err().kind(), ErrorKind::Canceled);
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(1), "the cancel took {took:?}");
     for ended in &heavy {
         output(ended).expect("the payload");
     }
+    let all = began.elapsed();
+    assert!(took < all / 2, "the cancel took {took:?}, the payloads {all:?}");
     assert!(!cluster.cancel(running, true).unwrap(), "it has ended");
 }
 

@@ -16,6 +16,8 @@ pub(crate) const PREFIX: &str = "nodes/";
 /// earlier, by reports; this only clears the list.
 const TTL: Duration = Duration::from_secs(10);
 const RENEW: Duration = Duration::from_secs(2);
+/// A node that leaves waits so long for the owner's disk.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// A node as the catalogue knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +87,7 @@ pub(crate) async fn register(catalogue: &dyn Catalogue, registration: &Registrat
 pub(crate) async fn leave(catalogue: &dyn Catalogue, registration: &Registration, revision: Revision) {
     let key = registration.key();
     let left = catalogue.delete(&key, revision, OperationId::random());
-    if !matches!(tokio::time::timeout(Duration::from_secs(1), left).await, Ok(Ok(()))) {
+    if !matches!(tokio::time::timeout(FAREWELL, left).await, Ok(Ok(()))) {
         tracing::info!("the catalogue did not take the farewell; the registration ends by itself");
     }
 }

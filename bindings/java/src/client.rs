@@ -54,13 +54,15 @@ extern "system" fn Java_io_haulier_client_Native_connect<'local>(
     mode: jint,
     timeout_millis: jlong,
     java_version: JString<'local>,
+    denied: Texts<'local>,
 ) -> jlong {
     native(env, &class, |env| {
         let running = Use::begin();
         let mut options = ConnectOptions::new(convert::text(env, &address)?)
             .mode(deployment_mode(mode)?)
             .language(Language::Java, convert::text(env, &java_version)?)
-            .connect_timeout(millis(timeout_millis).unwrap_or_default());
+            .connect_timeout(millis(timeout_millis).unwrap_or_default())
+            .deny(convert::texts(env, &denied)?);
         let token = convert::text(env, &token)?;
         if !token.is_empty() {
             options = options.token(token);

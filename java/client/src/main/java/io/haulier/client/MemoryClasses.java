@@ -19,11 +19,14 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * The classes of one class loader that are in no file, as those of a shell: written to a folder of their own, with the
- * classes of that kind that they name, so that they can travel. No class is loaded for it.
+ * The classes of one class loader that are in no file of this machine, as those of a shell, or of a task that submits tasks
+ * of its own: written to a folder of their own, with the classes of that kind that they name, so that they can travel. No
+ * class is loaded for it.
  */
 final class MemoryClasses {
     private static final int MAXIMUM_CLASSES = 10_000;
+    /** What is there travels as it is, or is of the platform. */
+    private static final Set<String> OF_FILES = Set.of("file", "jar", "nested", "jrt");
 
     private final Path folder;
 
@@ -65,13 +68,15 @@ final class MemoryClasses {
         return changed;
     }
 
-    /** Whether its loader says of no place that it came from there. */
+    /** Whether its loader says of no place that it came from there, or of one that is no file: "haulier:/pricing:1/a.jar". */
     private static boolean isInNoFile(ClassLoader loader, Class<?> type) {
         if (type.getClassLoader() != loader) {
             return false;
         }
         CodeSource source = type.getProtectionDomain().getCodeSource();
-        return source == null || source.getLocation() == null;
+        return source == null
+                || source.getLocation() == null
+                || !OF_FILES.contains(source.getLocation().getProtocol());
     }
 
     private static URL resource(ClassLoader loader, String className) {

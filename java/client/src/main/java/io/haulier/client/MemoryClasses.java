@@ -47,8 +47,8 @@ final class MemoryClasses {
         Deque<String> next = new ArrayDeque<>();
         String protocol = null;
         for (Class<?> type : classes) {
-            URL url = isInNoFile(loader, type) ? resource(loader, type.getName()) : null;
-            if (url != null && seen.add(type.getName())) {
+            URL url = type.getClassLoader() == loader ? resource(loader, type.getName()) : null;
+            if (url != null && isInNoFile(type, url) && seen.add(type.getName())) {
                 next.add(type.getName());
                 protocol = url.getProtocol();
             }
@@ -68,15 +68,10 @@ final class MemoryClasses {
         return changed;
     }
 
-    /** Whether its loader says of no place that it came from there, or of one that is no file: "haulier:/pricing:1/a.jar". */
-    private static boolean isInNoFile(ClassLoader loader, Class<?> type) {
-        if (type.getClassLoader() != loader) {
-            return false;
-        }
+    /** Whether its loader says of no file that it came from there; a program run from its source says it of the source. */
+    private static boolean isInNoFile(Class<?> type, URL url) {
         CodeSource source = type.getProtectionDomain().getCodeSource();
-        return source == null
-                || source.getLocation() == null
-                || !OF_FILES.contains(source.getLocation().getProtocol());
+        return source == null || source.getLocation() == null || !OF_FILES.contains(url.getProtocol());
     }
 
     private static URL resource(ClassLoader loader, String className) {

@@ -188,9 +188,12 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
         };
         let everywhere = target == Target::All;
         let language = if entry_point.is_empty() { Language::Java } else { Language::of_entry_point(&entry_point) };
+        let units = convert::texts(env, &units)?;
+        // Units may have all that is needed: where no code is taken, the task goes with them alone.
+        let with_code = open.cluster.peer_loading() || units.is_empty();
         let submission = Submission {
-            units: convert::texts(env, &units)?,
-            code: code(scope, start)?,
+            units,
+            code: if with_code { code(scope, start)? } else { None },
             payload: convert::bytes(env, &payload)?.into(),
             target,
             labels: convert::pairs(env, &labels)?,

@@ -21,7 +21,7 @@ import java.util.stream.Stream;
 /**
  * The classes of one class loader that are in no file of this machine, as those of a shell, or of a task that submits tasks
  * of its own: written to a folder of their own, with the classes of that kind that they name, so that they can travel. No
- * class is loaded for it.
+ * class is initialised for it, and none loaded but those that are made when they are loaded.
  */
 final class MemoryClasses {
     private static final int MAXIMUM_CLASSES = 10_000;
@@ -59,7 +59,7 @@ final class MemoryClasses {
             byte[] bytes = bytes(loader, name);
             changed |= write(name, bytes);
             for (String other : ClassFile.read(bytes).classes()) {
-                URL url = seen.size() < MAXIMUM_CLASSES && seen.add(other) ? resource(loader, other) : null;
+                URL url = seen.size() < MAXIMUM_CLASSES && seen.add(other) ? made(loader, other) : null;
                 if (url != null && url.getProtocol().equals(protocol)) {
                     next.add(other);
                 }
@@ -72,6 +72,20 @@ final class MemoryClasses {
     private static boolean isInNoFile(Class<?> type, URL url) {
         CodeSource source = type.getProtectionDomain().getCodeSource();
         return source == null || source.getLocation() == null || !OF_FILES.contains(url.getProtocol());
+    }
+
+    /** A program run from several sources compiles those of a class when that is loaded. */
+    private static URL made(ClassLoader loader, String className) {
+        URL url = resource(loader, className);
+        if (url != null) {
+            return url;
+        }
+        try {
+            Class<?> type = Class.forName(className, false, loader);
+            return type.getClassLoader() == loader ? resource(loader, className) : null;
+        } catch (ClassNotFoundException | LinkageError | RuntimeException absent) {
+            return null;
+        }
     }
 
     private static URL resource(ClassLoader loader, String className) {

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import javax.tools.ToolProvider;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -42,6 +43,16 @@ class LaunchesTest {
     @Test
     void fromItsSource() throws Exception {
         Path source = Files.writeString(folder.resolve("Main.java"), PROGRAM);
+        assertEquals("hello from a task", output("-cp", CLASS_PATH, source.toString(), NODE.address()));
+    }
+
+    @Test
+    void fromSeveralSources() throws Exception {
+        Assumptions.assumeTrue(Runtime.version().feature() >= 22, "older ones take one source");
+        String program = PROGRAM.replaceFirst("static class Greeter.*\n", "");
+        Path source = Files.writeString(folder.resolve("Main.java"), program);
+        Files.writeString(folder.resolve("Greeter.java"), "class Greeter { String greet(String who) { return Word.of() + who; } }");
+        Files.writeString(folder.resolve("Word.java"), "class Word { static String of() { return \"hello \"; } }");
         assertEquals("hello from a task", output("-cp", CLASS_PATH, source.toString(), NODE.address()));
     }
 

@@ -189,11 +189,9 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
         let everywhere = target == Target::All;
         let language = if entry_point.is_empty() { Language::Java } else { Language::of_entry_point(&entry_point) };
         let units = convert::texts(env, &units)?;
-        // Units may have all that is needed: where no code is taken, the task goes with them alone.
-        let with_code = open.cluster.peer_loading() || units.is_empty();
         let submission = Submission {
+            code: code(&open.cluster, &units, scope, start)?,
             units,
-            code: if with_code { code(scope, start)? } else { None },
             payload: convert::bytes(env, &payload)?.into(),
             target,
             labels: convert::pairs(env, &labels)?,
@@ -216,9 +214,10 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
     })
 }
 
-/// Sends what the node lacks of the code that a task begins with.
-fn code(scope: jlong, start: jint) -> Result<Option<CodeReference>> {
-    if scope == 0 {
+/// Sends what the node lacks of the code that a task begins with. Units may have all of it: where no code is taken, the
+/// task goes with them alone.
+fn code(cluster: &Cluster, units: &[String], scope: jlong, start: jint) -> Result<Option<CodeReference>> {
+    if scope == 0 || !(cluster.peer_loading() || units.is_empty()) {
         return Ok(None);
     }
     let scope = SCOPES.get(scope, "send code")?;

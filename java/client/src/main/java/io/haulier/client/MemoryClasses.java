@@ -28,7 +28,12 @@ final class MemoryClasses {
     /** What is there travels as it is, or is of the platform. */
     private static final Set<String> OF_FILES = Set.of("file", "jar", "nested", "jrt");
 
+    /** The classes of a task: the temporary folder of a worker goes with it. */
+    private static final String OF_WORKERS = "haulier";
+
     private final Path folder;
+    /** Whether the JVM is told to remove what is written: it remembers that as long as it lives. */
+    private boolean removedAtExit = true;
 
     /** Nothing is written before the first class is kept. */
     MemoryClasses() {
@@ -53,6 +58,7 @@ final class MemoryClasses {
                 protocol = url.getProtocol();
             }
         }
+        removedAtExit = !OF_WORKERS.equals(protocol);
         boolean changed = false;
         while (!next.isEmpty()) {
             String name = next.poll();
@@ -111,7 +117,7 @@ final class MemoryClasses {
             }
             createFolders(file.getParent());
             Files.write(file, bytes);
-            file.toFile().deleteOnExit();
+            removeAtExit(file);
             return true;
         } catch (IOException problem) {
             throw failure(className, problem);
@@ -135,10 +141,15 @@ final class MemoryClasses {
         if (!wanted.equals(folder.getParent())) {
             createFolders(wanted.getParent());
         }
-        File made = Files.createDirectory(wanted, java.nio.file.attribute.PosixFilePermissions.asFileAttribute(
-                        java.nio.file.attribute.PosixFilePermissions.fromString("rwx------")))
-                .toFile();
-        made.deleteOnExit();
+        Files.createDirectory(wanted, java.nio.file.attribute.PosixFilePermissions.asFileAttribute(
+                java.nio.file.attribute.PosixFilePermissions.fromString("rwx------")));
+        removeAtExit(wanted);
+    }
+
+    private void removeAtExit(Path path) {
+        if (removedAtExit) {
+            path.toFile().deleteOnExit();
+        }
     }
 
     private static HaulierException failure(String className, IOException problem) {

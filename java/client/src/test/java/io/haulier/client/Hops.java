@@ -1,14 +1,20 @@
 package io.haulier.client;
 
 import io.haulier.api.TaskContext;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** Tasks that submit lambdas as tasks of their own, and wait for them. */
 final class Hops {
     private static final long SECONDS = 60;
+    /** Where a line of a memory map says which file it is. */
+    private static final int INODE = 4;
 
     private Hops() {}
 
@@ -23,6 +29,16 @@ final class Hops {
             }
         }
         return seen;
+    }
+
+    /** How many copies of the client's native library this process has loaded. */
+    static long libraries() throws IOException {
+        try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
+            return maps.filter(line -> line.contains("-libjni.so"))
+                    .map(line -> line.split(" +")[INODE])
+                    .distinct()
+                    .count();
+        }
     }
 
     /** The leaves of a tree of tasks that run anywhere. */

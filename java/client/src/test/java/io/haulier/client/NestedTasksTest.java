@@ -1,6 +1,7 @@
 package io.haulier.client;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 class NestedTasksTest {
     private static final int DEPTH = 6;
     private static final long SECONDS = 90;
+    private static final int SESSIONS = 8;
 
     @RegisterExtension
     @Order(1)
@@ -54,5 +56,21 @@ class NestedTasksTest {
     void aTreeOfLambdasEnds() throws Exception {
         String address = SECOND.address();
         assertEquals(8, cluster.executor().submit(() -> Hops.leaves(address, 2, 3)).get(SECONDS, TimeUnit.SECONDS));
+    }
+
+    @Test
+    void manyLoadersOfAWorkerHaveOneLibrary() throws Exception {
+        String address = FIRST.address();
+        List<String> turns = List.of("n2", "n1");
+        for (int session = 0; session < SESSIONS; session++) {
+            try (Cluster own = Haulier.connect(address)) {
+                RemoteExecutor pool = own.executor(Placement.node("n1"));
+                List<String> seen = pool.submit(() -> Hops.along(address, turns, 2)).get(SECONDS, TimeUnit.SECONDS);
+                assertEquals(List.of("n1", "n2", "n1"), seen);
+            }
+        }
+        long libraries =
+                cluster.executor(Placement.node("n1")).submit(() -> Hops.libraries()).get(SECONDS, TimeUnit.SECONDS);
+        assertTrue(libraries > 0 && libraries < SESSIONS / 2, libraries + " copies");
     }
 }

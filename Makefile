@@ -117,7 +117,7 @@ test-java: test-java-jdk25
 .PHONY: test-java-jdk25
 test-java-jdk25:
 	PATH=$(JDK_25)/bin:$$PATH $(MVN) --file java/pom.xml --projects client test $(MVN_NATIVE) \
-	    -Dhaulier.node=$(HAULIER_DIST)/bin/haulier -Djvm=$(JDK_25)/bin/java -Dtest=FunctionFormsTest,PeerLoadingTest,UnitClassesTest,DroppedLoadersTest
+	    -Dhaulier.node=$(HAULIER_DIST)/bin/haulier -Djvm=$(JDK_25)/bin/java -Dtest=FunctionFormsTest,PeerLoadingTest,UnitClassesTest,DroppedLoadersTest,LaunchesTest,NestedTasksTest,PairsTest,SurroundingsTest
 endif
 
 test-conformance:

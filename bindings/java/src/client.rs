@@ -54,13 +54,15 @@ extern "system" fn Java_io_haulier_client_Native_connect<'local>(
     mode: jint,
     timeout_millis: jlong,
     java_version: JString<'local>,
+    denied: Texts<'local>,
 ) -> jlong {
     native(env, &class, |env| {
         let running = Use::begin();
         let mut options = ConnectOptions::new(convert::text(env, &address)?)
             .mode(deployment_mode(mode)?)
             .language(Language::Java, convert::text(env, &java_version)?)
-            .connect_timeout(millis(timeout_millis).unwrap_or_default());
+            .connect_timeout(millis(timeout_millis).unwrap_or_default())
+            .deny(convert::texts(env, &denied)?);
         let token = convert::text(env, &token)?;
         if !token.is_empty() {
             options = options.token(token);
@@ -186,9 +188,10 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
         };
         let everywhere = target == Target::All;
         let language = if entry_point.is_empty() { Language::Java } else { Language::of_entry_point(&entry_point) };
+        let units = convert::texts(env, &units)?;
         let submission = Submission {
-            units: convert::texts(env, &units)?,
-            code: code(scope, start)?,
+            code: code(&open.cluster, &units, scope, start)?,
+            units,
             payload: convert::bytes(env, &payload)?.into(),
             target,
             labels: convert::pairs(env, &labels)?,
@@ -211,9 +214,10 @@ extern "system" fn Java_io_haulier_client_Native_submit<'local>(
     })
 }
 
-/// Sends what the node lacks of the code that a task begins with.
-fn code(scope: jlong, start: jint) -> Result<Option<CodeReference>> {
-    if scope == 0 {
+/// Sends what the node lacks of the code that a task begins with. Units may have all of it: where no code is taken, the
+/// task goes with them alone.
+fn code(cluster: &Cluster, units: &[String], scope: jlong, start: jint) -> Result<Option<CodeReference>> {
+    if scope == 0 || !(cluster.peer_loading() || units.is_empty()) {
         return Ok(None);
     }
     let scope = SCOPES.get(scope, "send code")?;

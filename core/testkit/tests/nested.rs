@@ -36,7 +36,7 @@ async fn deploy_java(cluster: &Cluster, folder: &TempDir) {
     let jar = folder.path().join("nested.jar");
     Jar::default().with("acme/Nested.class", class).write(&jar);
     let unit = cluster.deploy("nested", "1.0.0").jar(jar).jar(client_jar());
-    unit.send().await.expect("a unit");
+    unit.nodes("all").send().await.expect("a unit");
 }
 
 #[tokio::test]
@@ -83,6 +83,22 @@ async fn nodes_wait_for_each_other() {
     // All are clients of one node, and name the other one.
     let arguments = (nodes.address(1), list(&["n2", "n1"]), 10);
     assert_eq!(call(&cluster, "acme_nested:hop", arguments).await.expect("a recursion"), 10, "{nodes}");
+}
+
+#[tokio::test]
+async fn java_nodes_wait_for_each_other() {
+    let nodes = TestCluster::start_with(vec![options("1"), options("1")]).await;
+    let cluster = nodes.client(1).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    deploy_java(&cluster, &folder).await;
+    let addresses = list(&[nodes.address(2), nodes.address(1)]);
+    assert_eq!(call(&cluster, "acme.Nested#turn", (addresses, 10)).await.expect("a recursion"), 10, "{nodes}");
+    for client_of in [1, 2] {
+        let arguments = (nodes.address(client_of), list(&["n2", "n1"]), 10);
+        assert_eq!(call(&cluster, "acme.Nested#hop", arguments).await.expect("a recursion"), 10, "{nodes}");
+    }
+    let leaves = call(&cluster, "acme.Nested#spread", (nodes.address(2), 2, 3)).await.expect("a tree");
+    assert_eq!(leaves, 8, "{nodes}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@ package acme;
 
 import io.haulier.client.Cluster;
 import io.haulier.client.Haulier;
+import io.haulier.client.Placement;
 import io.haulier.client.RemoteFuture;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,6 +18,29 @@ public final class Nested {
         }
         try (Cluster cluster = Haulier.connect(address)) {
             return 1 + cluster.task("nested", "acme.Nested#count", Long.class).call(address, depth - 1);
+        }
+    }
+
+    /** Counts down to 0, each time as a client of the first of two nodes: two nodes take turns. */
+    public static long turn(List<String> addresses, long depth) {
+        if (depth == 0) {
+            return 0;
+        }
+        List<String> turned = List.of(addresses.get(1), addresses.get(0));
+        try (Cluster cluster = Haulier.connect(addresses.get(0))) {
+            return 1 + cluster.task("nested", "acme.Nested#turn", Long.class).call(turned, depth - 1);
+        }
+    }
+
+    /** Counts down to 0, each time on the first of two nodes, by one of them. */
+    public static long hop(String address, List<String> nodes, long depth) {
+        if (depth == 0) {
+            return 0;
+        }
+        List<String> turned = List.of(nodes.get(1), nodes.get(0));
+        try (Cluster cluster = Haulier.connect(address)) {
+            Placement next = Placement.node(nodes.get(0));
+            return 1 + cluster.task("nested", "acme.Nested#hop", Long.class).placement(next).call(address, turned, depth - 1);
         }
     }
 

@@ -2,6 +2,7 @@ package io.haulier.client;
 
 import java.io.File;
 import java.io.IOException;
+import java.lang.module.Configuration;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.net.URL;
@@ -24,7 +25,7 @@ import java.util.stream.Stream;
 /**
  * The jars and folders that a class loader reads, in the order in which it reads them: what can travel.
  *
- * <p>The class path of the JVM, the URLs of each {@link URLClassLoader} up to the platform's loader, and what the
+ * <p>The modules of the JVM that are in files, its class path, the URLs of each {@link URLClassLoader} up to the platform's loader, and what the
  * manifests of jars add ({@code Class-Path}). The API stays at home: workers have it.
  */
 final class ClassRoots {
@@ -43,7 +44,8 @@ final class ClassRoots {
         Deque<List<Path>> parts = new ArrayDeque<>();
         for (ClassLoader at : fromTheTop) {
             if (at == ClassLoader.getSystemClassLoader()) {
-                parts.addLast(classPath(System.getProperty("java.class.path", "")));
+                parts.addLast(modules(ModuleLayer.boot().configuration()));
+                parts.addLast(classPath(System.getProperty("java.class.path", ""), System.getProperty("jdk.module.main")));
             } else if (at.getClass() == URLClassLoader.class) {
                 parts.addLast(paths(((URLClassLoader) at).getURLs()));
             } else if (at instanceof URLClassLoader urls) {
@@ -63,7 +65,21 @@ final class ClassRoots {
         }
     }
 
-    private static List<Path> classPath(String text) {
+    /** Where modules are, in the order of their places, which tells nothing: no two of them have one package. */
+    private static List<Path> modules(Configuration configuration) {
+        return configuration.modules().stream()
+                .flatMap(module -> module.reference().location().stream())
+                .filter(location -> "file".equals(location.getScheme()))
+                .map(Path::of)
+                .sorted()
+                .toList();
+    }
+
+    /** An empty one is the current folder, but nothing in a JVM that was started with a module. */
+    static List<Path> classPath(String text, String mainModule) {
+        if (text.isEmpty() && mainModule != null) {
+            return List.of();
+        }
         return Stream.of(text.split(File.pathSeparator))
                 .map(element -> Path.of(element.isEmpty() ? "." : element))
                 .toList();

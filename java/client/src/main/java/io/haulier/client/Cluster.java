@@ -198,6 +198,19 @@ public final class Cluster extends ClusterUnits implements AutoCloseable {
         return new TaskRef<>(submitter, entryPoint, type, TaskOptions.defaults().withUnits(unit));
     }
 
+    /**
+     * A named task whose class path is several units, searched in order: its own first, then those that it shares with
+     * others.
+     *
+     * <pre>{@code
+     * cluster.task(List.of("pricing:1.2.0", "contract:1.0.0"), "com.acme.Price", Quote.class)
+     * }</pre>
+     */
+    public <R> TaskRef<R> task(List<String> units, String entryPoint, Class<R> type) {
+        TaskOptions options = TaskOptions.defaults().withUnits(units.toArray(String[]::new));
+        return new TaskRef<>(submitter, entryPoint, type, options);
+    }
+
     /** {@link #task(String, String)} of exactly this version. */
     public TaskRef<Object> task(DeployedUnit unit, String entryPoint) {
         return task(unit.reference(), entryPoint);

@@ -32,7 +32,8 @@ public final class Haulier {
                 config.certificateAuthority().map(Haulier::read).orElse(""),
                 config.mode().number(),
                 config.connectTimeout().toMillis(),
-                System.getProperty("java.version"));
+                System.getProperty("java.version"),
+                config.denied().toArray(String[]::new));
         return new Cluster(handle, address, config);
     }
 

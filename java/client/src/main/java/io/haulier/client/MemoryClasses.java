@@ -19,13 +19,21 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * The classes of one class loader that are in no file, as those of a shell: written to a folder of their own, with the
- * classes of that kind that they name, so that they can travel. No class is loaded for it.
+ * The classes of one class loader that are in no file of this machine, as those of a shell, or of a task that submits tasks
+ * of its own: written to a folder of their own, with the classes of that kind that they name, so that they can travel. No
+ * class is initialised for it, and none loaded but those that are made when they are loaded.
  */
 final class MemoryClasses {
     private static final int MAXIMUM_CLASSES = 10_000;
+    /** What is there travels as it is, or is of the platform. */
+    private static final Set<String> OF_FILES = Set.of("file", "jar", "nested", "jrt");
+
+    /** The classes of a task: the temporary folder of a worker goes with it. */
+    private static final String OF_WORKERS = "haulier";
 
     private final Path folder;
+    /** Whether the JVM is told to remove what is written: it remembers that as long as it lives. */
+    private boolean removedAtExit = true;
 
     /** Nothing is written before the first class is kept. */
     MemoryClasses() {
@@ -44,19 +52,20 @@ final class MemoryClasses {
         Deque<String> next = new ArrayDeque<>();
         String protocol = null;
         for (Class<?> type : classes) {
-            URL url = isInNoFile(loader, type) ? resource(loader, type.getName()) : null;
-            if (url != null && seen.add(type.getName())) {
+            URL url = type.getClassLoader() == loader ? resource(loader, type.getName()) : null;
+            if (url != null && isInNoFile(type, url) && seen.add(type.getName())) {
                 next.add(type.getName());
                 protocol = url.getProtocol();
             }
         }
+        removedAtExit = !OF_WORKERS.equals(protocol);
         boolean changed = false;
         while (!next.isEmpty()) {
             String name = next.poll();
             byte[] bytes = bytes(loader, name);
             changed |= write(name, bytes);
             for (String other : ClassFile.read(bytes).classes()) {
-                URL url = seen.size() < MAXIMUM_CLASSES && seen.add(other) ? resource(loader, other) : null;
+                URL url = seen.size() < MAXIMUM_CLASSES && seen.add(other) ? made(loader, other) : null;
                 if (url != null && url.getProtocol().equals(protocol)) {
                     next.add(other);
                 }
@@ -65,13 +74,24 @@ final class MemoryClasses {
         return changed;
     }
 
-    /** Whether its loader says of no place that it came from there. */
-    private static boolean isInNoFile(ClassLoader loader, Class<?> type) {
-        if (type.getClassLoader() != loader) {
-            return false;
-        }
+    /** Whether its loader says of no file that it came from there; a program run from its source says it of the source. */
+    private static boolean isInNoFile(Class<?> type, URL url) {
         CodeSource source = type.getProtectionDomain().getCodeSource();
-        return source == null || source.getLocation() == null;
+        return source == null || source.getLocation() == null || !OF_FILES.contains(url.getProtocol());
+    }
+
+    /** A program run from several sources compiles those of a class when that is loaded. */
+    private static URL made(ClassLoader loader, String className) {
+        URL url = resource(loader, className);
+        if (url != null) {
+            return url;
+        }
+        try {
+            Class<?> type = Class.forName(className, false, loader);
+            return type.getClassLoader() == loader ? resource(loader, className) : null;
+        } catch (ClassNotFoundException | LinkageError | RuntimeException absent) {
+            return null;
+        }
     }
 
     private static URL resource(ClassLoader loader, String className) {
@@ -97,7 +117,7 @@ final class MemoryClasses {
             }
             createFolders(file.getParent());
             Files.write(file, bytes);
-            file.toFile().deleteOnExit();
+            removeAtExit(file);
             return true;
         } catch (IOException problem) {
             throw failure(className, problem);
@@ -121,10 +141,15 @@ final class MemoryClasses {
         if (!wanted.equals(folder.getParent())) {
             createFolders(wanted.getParent());
         }
-        File made = Files.createDirectory(wanted, java.nio.file.attribute.PosixFilePermissions.asFileAttribute(
-                        java.nio.file.attribute.PosixFilePermissions.fromString("rwx------")))
-                .toFile();
-        made.deleteOnExit();
+        Files.createDirectory(wanted, java.nio.file.attribute.PosixFilePermissions.asFileAttribute(
+                java.nio.file.attribute.PosixFilePermissions.fromString("rwx------")));
+        removeAtExit(wanted);
+    }
+
+    private void removeAtExit(Path path) {
+        if (removedAtExit) {
+            path.toFile().deleteOnExit();
+        }
     }
 
     private static HaulierException failure(String className, IOException problem) {

@@ -26,7 +26,8 @@ final class Native {
             String certificatePem,
             int mode,
             long timeoutMillis,
-            String javaVersion);
+            String javaVersion,
+            String[] denied);
 
     /** Ends the session; pending tasks fail as closed. A second call does nothing. */
     static native void close(long cluster);

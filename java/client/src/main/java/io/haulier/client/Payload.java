@@ -20,6 +20,8 @@ import java.util.Set;
  */
 record Payload(byte[] bytes, Set<Class<?>> classes, ClassLoader loader) {
     private static final ClassLoader PLATFORM = ClassLoader.getPlatformClassLoader();
+    /** What the JVM puts into the names of the classes of lambdas. */
+    private static final String LAMBDA = "$$Lambda";
 
     /**
      * Serializes. An object that is held only because a class is written inside its class stays at home; anything else
@@ -89,9 +91,16 @@ record Payload(byte[] bytes, Set<Class<?>> classes, ClassLoader loader) {
         String what = path.map(found -> found + " cannot be serialized (" + problem + ")").orElse(problem.toString());
         return HaulierException.of(ErrorKind.INVALID_ARGUMENT, "send " + describe(object), what)
                 .cause(problem)
-                .hint("make the class Serializable, mark the field transient, or copy what the task needs into a local"
-                        + " variable before the lambda")
+                .hint(hint(problem))
                 .build();
+    }
+
+    private static String hint(Throwable problem) {
+        if (String.valueOf(problem.getMessage()).contains(LAMBDA)) {
+            return "declare the lambda as RemoteCallable or RemoteRunnable, or cast it: (Callable<String> & java.io.Serializable)";
+        }
+        return "make the class Serializable, mark the field transient, or copy what the task needs into a local variable before"
+                + " the lambda";
     }
 
     /** "the lambda at Main.java:42", "com.acme.Main$1 at Main.java:42": without the line where it is not known. */
@@ -104,6 +113,10 @@ record Payload(byte[] bytes, Set<Class<?>> classes, ClassLoader loader) {
                     .flatMap(file -> file.line(lambda.get().getImplMethodName()))
                     .map(line -> "the lambda at " + line)
                     .orElse("a lambda of " + name);
+        }
+        int end = type.isHidden() ? type.getName().indexOf(LAMBDA) : -1;
+        if (end > 0) {
+            return "a lambda of " + type.getName().substring(0, end);
         }
         Optional<String> line = isUsers(type) ? ClassFile.of(type).flatMap(file -> file.line("<init>")) : Optional.empty();
         return type.getName() + line.map(found -> " at " + found).orElse("");

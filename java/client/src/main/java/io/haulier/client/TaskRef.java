@@ -2,6 +2,7 @@ package io.haulier.client;
 
 import io.haulier.api.ErrorKind;
 import io.haulier.api.HaulierException;
+import io.haulier.api.LoadingPolicy;
 import io.haulier.api.NodeId;
 import io.haulier.api.Outcome;
 import java.time.Duration;
@@ -80,6 +81,16 @@ public final class TaskRef<R> {
     /** The same task, run there. */
     public TaskRef<R> placement(Placement placement) {
         return new TaskRef<>(submitter, entryPoint, type, options.withPlacement(placement));
+    }
+
+    /** The same task; says who is asked first for a class or a resource. By default its units. */
+    public TaskRef<R> policy(LoadingPolicy policy) {
+        return new TaskRef<>(submitter, entryPoint, type, options.withPolicy(policy));
+    }
+
+    /** The same task; the platform is asked first for classes and resources with these prefixes, whatever the policy. */
+    public TaskRef<R> parentFirst(String... prefixes) {
+        return new TaskRef<>(submitter, entryPoint, type, options.withParentFirst(prefixes));
     }
 
     /** The name of the task. */

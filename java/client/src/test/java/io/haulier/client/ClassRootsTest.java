@@ -52,6 +52,13 @@ class ClassRootsTest {
     }
 
     @Test
+    void anEmptyClassPathIsTheFolderUnlessAModuleWasStarted() {
+        assertEquals(List.of(Path.of(".")), ClassRoots.classPath("", null));
+        assertEquals(List.of(), ClassRoots.classPath("", "shop"));
+        assertEquals(List.of(Path.of("a.jar")), ClassRoots.classPath("a.jar", "shop"));
+    }
+
+    @Test
     void loadersComeInTheOrderInWhichTheyAreAsked() throws Exception {
         Path parent = jar("parent.jar", null);
         Path child = jar("child with space.jar", "second.jar absent.jar");

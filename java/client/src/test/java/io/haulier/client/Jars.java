@@ -2,6 +2,7 @@ package io.haulier.client;
 
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -24,6 +25,7 @@ final class Jars {
     private final Path folder;
     private final Map<String, byte[]> entries = new LinkedHashMap<>();
     private final Manifest manifest = new Manifest();
+    private final StringBuilder libraries = new StringBuilder();
 
     private Jars(Path folder) {
         this.folder = folder;
@@ -46,6 +48,14 @@ final class Jars {
 
     Jars entry(String path, byte[] bytes) {
         entries.put(path, bytes);
+        return this;
+    }
+
+    /** What is compiled from now on may name the classes of these jars. */
+    Jars against(Path... jars) {
+        for (Path jar : jars) {
+            libraries.append(File.pathSeparator).append(jar);
+        }
         return this;
     }
 
@@ -76,6 +86,16 @@ final class Jars {
         return jar;
     }
 
+    /** Writes the entries as files below that folder. */
+    Path unpack(Path root) throws IOException {
+        for (Map.Entry<String, byte[]> entry : entries.entrySet()) {
+            Path file = root.resolve(entry.getKey());
+            Files.createDirectories(file.getParent());
+            Files.write(file, entry.getValue());
+        }
+        return root;
+    }
+
     private Map<String, byte[]> compile(String name, String text) {
         try {
             Path work = Files.createTempDirectory(folder, "compiled-");
@@ -84,7 +104,7 @@ final class Jars {
             Path output = Files.createDirectory(work.resolve("classes"));
             List<String> arguments = new ArrayList<>(List.of("-d", output.toString(), "-proc:none", "-nowarn"));
             if (!name.startsWith("java.")) {
-                arguments.addAll(List.of("--release", "17", "-cp", classPath() + java.io.File.pathSeparator + folder));
+                arguments.addAll(List.of("--release", "17", "-cp", classPath() + File.pathSeparator + folder + libraries));
             } else {
                 arguments.addAll(List.of("--patch-module", "java.base=" + work));
             }

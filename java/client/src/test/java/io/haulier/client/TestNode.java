@@ -24,6 +24,7 @@ final class TestNode implements BeforeAllCallback, AfterAllCallback {
     private static final int START_SECONDS = 20;
 
     private final List<String> options;
+    private TestNode member;
     private Process process;
     private Path data;
     private String address;
@@ -31,6 +32,12 @@ final class TestNode implements BeforeAllCallback, AfterAllCallback {
     /** A node with these further options. */
     TestNode(String... options) {
         this.options = List.of(options);
+    }
+
+    /** It becomes a member of that node's cluster, which must be started before it. */
+    TestNode joining(TestNode other) {
+        member = other;
+        return this;
     }
 
     /** host:port. */
@@ -50,6 +57,9 @@ final class TestNode implements BeforeAllCallback, AfterAllCallback {
         List<String> command = new ArrayList<>(
                 List.of(binary.toString(), "node", "--listen", "127.0.0.1:0", "--data-dir", data.toString(), "--exit-with-parent"));
         command.addAll(options);
+        if (member != null) {
+            command.addAll(List.of("--join", member.address()));
+        }
         process = new ProcessBuilder(command)
                 .redirectError(data.resolve("log").toFile())
                 .start();

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.haulier.api.LoadingPolicy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -100,6 +101,33 @@ class UnitClassesTest {
         assertEquals(List.of("one", "two"), call(unit, "acme.Look#services"));
         assertEquals(List.of("1", "2", "1", "1"), call(unit, "acme.Look#resources", "acme/Text ä#.txt"));
         assertEquals(List.of("7", "acme", "haulier:/look:1/one.jar", "own"), call(unit, "acme.Look#about"));
+    }
+
+    @Test
+    void thePolicyOfATaskHoldsForClassesAndResources() throws Exception {
+        String twin = "com/sun/nio/file/ExtendedOpenOption.class";
+        String where = """
+                package acme;
+                public class Where {
+                    public static String of() throws Exception {
+                        Class<?> type = Class.forName("com.sun.nio.file.ExtendedOpenOption", false, Where.class.getClassLoader());
+                        java.net.URL url = Where.class.getResource("/com/sun/nio/file/ExtendedOpenOption.class");
+                        return (type.getClassLoader() == null ? "platform " : "unit ") + url.getProtocol();
+                    }
+                }
+                """;
+        Jars jar = jar().source("acme.Where", where);
+        try (java.io.InputStream bytes = ClassLoader.getSystemResourceAsStream(twin)) {
+            jar.entry(twin, bytes.readAllBytes());
+        }
+        DeployedUnit unit = cluster.deploy("where", "1", jar.write("where.jar")).join();
+        TaskRef<String> task = cluster.task(unit, "acme.Where#of", String.class);
+        assertEquals("unit haulier", task.call());
+        assertEquals("unit haulier", task.policy(LoadingPolicy.SELF_ONLY).call());
+        assertEquals("platform jrt", task.policy(LoadingPolicy.PARENT_FIRST).call());
+        assertEquals("platform jrt", task.parentFirst("com.sun.nio.file").call());
+        assertEquals("unit haulier", task.parentFirst("com.sun.nio.fil").call());
+        assertEquals("platform jrt", task.policy(LoadingPolicy.SELF_ONLY).parentFirst("com.sun.nio").call());
     }
 
     @Test

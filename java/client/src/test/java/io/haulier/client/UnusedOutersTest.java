@@ -12,6 +12,7 @@ import java.io.ObjectOutputStream;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
@@ -147,6 +148,16 @@ class UnusedOutersTest {
     void aLambdaIsNamedByItsLine() {
         String text = refused(() -> name + this.hashCode()).getMessage();
         assertTrue(text.matches("(?s)send the lambda at UnusedOutersTest.java:\\d+: .*lambda.captured 1.*"), text);
+    }
+
+    @Test
+    void aLambdaThatIsNotSerializableIsToldWhatToWrite() {
+        Callable<Integer> plain = () -> 1;
+        HaulierException alone = assertThrows(HaulierException.class, () -> Payload.of(plain));
+        assertTrue(alone.getMessage().startsWith("send a lambda of " + getClass().getName() + ": "), alone.getMessage());
+        assertTrue(alone.getMessage().contains("RemoteCallable"), alone.getMessage());
+        RemoteCallable<String> around = () -> "around " + plain.call();
+        assertTrue(refused(around).getMessage().contains("RemoteCallable"), refused(around).getMessage());
     }
 
     @Test

@@ -26,6 +26,22 @@ DISTRIBUTIONS = {
     "exits_elsewhere": "import os\nif 'PYTHONPATH' not in os.environ:\n    os._exit(3)",
     "asks_for_more": "try:\n    import more\nexcept ImportError:\n    more = None\nNAME = more and more.NAME",
     "lists_plugins": "from importlib.metadata import entry_points\nNAMES = [e.name for e in entry_points(group='own')]",
+    # The same 16 MiB, 132 times: what is resident counts each of them.
+    "takes_memory": """
+        import ctypes
+        import mmap
+        import os
+
+        if "PYTHONPATH" not in os.environ:
+            size = 16 << 20
+            pages = os.memfd_create("pages")
+            os.ftruncate(pages, size)
+            map = ctypes.CDLL(None).mmap
+            map.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+            for _ in range(132):
+                map(None, size, mmap.PROT_READ, mmap.MAP_SHARED | mmap.MAP_POPULATE, pages, 0)
+            os.close(pages)
+    """,
     "rolls_dice": """
         import random
         import tempfile
@@ -193,6 +209,7 @@ def test_identities_share_none(start, tmp_path):
         ("leaves_files", "it leaves files or connections open"),
         ("raises_elsewhere", "it raises RuntimeError: only in tasks"),
         ("exits_elsewhere", "its process ended: exit code 3"),
+        ("takes_memory", "it takes too much memory"),
     ],
 )
 def test_a_module_that_cannot_be_preloaded_is_left_out(node, name, problem):

@@ -72,7 +72,7 @@ def until(condition):
 
 
 def prepared(data):
-    return [root for root in (data / "environments/prepared").glob("*") if len(root.name) == 64]
+    return [root for root in (data / "python/class-paths/prepared").glob("*") if len(root.name) == 64]
 
 
 def test_a_unit_is_prepared_before_its_first_task(node, tmp_path):

@@ -13,7 +13,7 @@ def test_modules_of_the_program_have_its_paths(project):
             traceback.print_exception(error, file=__import__("sys").stdout)
     """)
     assert f'File "{project.folder}/acme/core.py", line 2, in price\n    return amount / 0  # the line' in printed
-    assert "environments" not in printed
+    assert "class-paths" not in printed
 
 
 def test_code_by_value_has_its_lines(project):

@@ -1,12 +1,14 @@
 //! A client in a worker says there how many of the worker's tasks may wait for tasks of their own, so that the node lets
 //! other slots work meanwhile.
 //!
+//! What was said last is what holds, so it is never lost: a pipe that is full gets it as soon as there is room.
+//!
 //! Must never know sessions or nodes: what counts is that this process has tasks that are not answered, wherever they run.
 
 use std::{
     collections::HashMap,
     fs::{File, OpenOptions},
-    io::Write,
+    io::{self, Write},
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     process,
     sync::OnceLock,
@@ -15,6 +17,10 @@ use std::{
 
 use haulier_protocol::waiting::{WAITING_VARIABLE, WaitingPipe, WaitingRecord};
 use parking_lot::Mutex;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
 
 /// How the threads are named that run a slot of a JVM each.
 const SLOT_THREADS: &[u8] = b"haulier-slot-";
@@ -46,6 +52,8 @@ struct State {
     process: u32,
     waiters: HashMap<Waiter, usize>,
     last: u64,
+    /// The pipe was full: a thread says what holds when there is room.
+    behind: bool,
 }
 
 /// Whether this process is a worker.
@@ -61,12 +69,15 @@ pub(crate) fn begin() -> Option<Awaited> {
 impl Drop for Awaited {
     fn drop(&mut self) {
         let mut state = self.inside.state.lock();
+        if state.process != process::id() {
+            return;
+        }
         let Some(tasks) = state.waiters.get_mut(&self.waiter) else { return };
         *tasks -= 1;
         if *tasks == 0 {
             state.waiters.remove(&self.waiter);
             if state.waiters.len() < self.inside.slots {
-                self.inside.tell(&state);
+                self.inside.tell(&mut state);
             }
         }
     }
@@ -87,20 +98,43 @@ impl Inside {
         let tasks = state.waiters.entry(waiter).or_default();
         *tasks += 1;
         if *tasks == 1 && state.waiters.len() <= self.slots {
-            self.tell(&state);
+            self.tell(&mut state);
         }
         Awaited { inside: self, waiter }
     }
 
-    fn tell(&self, state: &State) {
+    /// It never blocks: tasks of another node go on while this one does not read.
+    fn tell(&'static self, state: &mut State) {
+        if !state.behind && !self.write(state) {
+            let later = thread::Builder::new().name("haulier-waiting".into()).spawn(|| self.tell_later());
+            // Without a thread the next record says it all.
+            state.behind = later.is_ok();
+        }
+    }
+
+    /// False if the pipe has no room. Where nobody can read any more, there is nothing to say.
+    fn write(&self, state: &State) -> bool {
         let library = std::ptr::from_ref(self) as usize as u64;
         let tasks = state.waiters.len().min(self.slots);
         let record = WaitingRecord {
             source: library.rotate_left(32) ^ u64::from(state.process),
             tasks: u32::try_from(tasks).unwrap_or(u32::MAX),
         };
-        // It never blocks. Where the node does not read, it does not schedule either; the next record says it all.
-        let _ = (&self.pipe).write(&record.to_bytes());
+        let written = (&self.pipe).write(&record.to_bytes());
+        !written.is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted))
+    }
+
+    /// Waits until there is room, and says what holds then.
+    fn tell_later(&self) {
+        loop {
+            let ready = poll(&mut [PollFd::new(&self.pipe, PollFlags::OUT)], None);
+            let mut state = self.state.lock();
+            // Others may have filled it again.
+            if self.write(&state) || ready.is_err_and(|error| error != Errno::INTR) {
+                state.behind = false;
+                return;
+            }
+        }
     }
 }
 
@@ -131,7 +165,7 @@ fn is_slot() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read, os::fd::AsRawFd};
+    use std::{io::Read, os::fd::AsRawFd, sync::mpsc, time::Duration};
 
     use super::*;
 
@@ -169,6 +203,27 @@ mod tests {
         assert_eq!((1..=4).map(|_| told(&mut reader)).collect::<Vec<_>>(), [1, 2, 3, 4]);
         drop(many);
         assert_eq!((0..=3).map(|_| told(&mut reader)).collect::<Vec<_>>(), [3, 2, 1, 0]);
+    }
+
+    /// More records than a pipe takes are written before anybody reads.
+    #[test]
+    fn what_holds_is_heard_after_a_time_without_a_reader() {
+        let (inside, mut reader) = worker();
+        for _ in 0..10_000 {
+            drop(inside.begin());
+        }
+        let three = [inside.begin(), inside.begin(), inside.begin()];
+        let (hear, heard) = mpsc::channel();
+        thread::spawn(move || while hear.send(told(&mut reader)).is_ok() {});
+        let until = |tasks: u32| {
+            let next = || heard.recv_timeout(Duration::from_secs(20)).expect("a record in time");
+            std::iter::repeat_with(next).take_while(|told| *told != tasks).count()
+        };
+        let lost = 20_003 - until(3);
+        assert!(lost > 1000, "the pipe was full");
+        drop(three);
+        // 2 and 1 may come before it, if the thread has told of 3 already.
+        assert!(until(0) <= 2);
     }
 
     #[test]

@@ -18,7 +18,9 @@ use parking_lot::Mutex;
 
 /// The most bytes of bytecode that a trust group keeps; then the oldest goes.
 const MOST_BYTECODE: u64 = 256 << 20;
-/// The name of the folder for it, which is no digest.
+/// The most bytes that are prepared of units.
+const MOST_PREPARED: u64 = 2 << 30;
+/// The name of the folder for bytecode, which is no digest.
 const BYTECODE: &str = haulier_worker::BYTECODE_FOLDER;
 
 pub(crate) use self::prepared::{Draft, Prepared};
@@ -39,7 +41,7 @@ impl Directories {
     /// `folder` holds them all; it is emptied.
     pub(crate) fn open(folder: &Path, kept: Duration) -> io::Result<Self> {
         crate::server::empty_folder(folder)?;
-        let prepared = Prepared::open(folder)?;
+        let prepared = Prepared::open(folder, MOST_PREPARED)?;
         Ok(Self { folder: folder.to_owned(), kept, prepared, naming: Mutex::default(), sweeping: Mutex::default() })
     }
 

@@ -8,6 +8,8 @@ use std::{
 
 use haulier_worker::{Worker, WorkerId};
 
+use crate::schedule::shortage::Shortage;
+
 /// Frames that may wait in a slot behind a short task, so that link and worker work in batches.
 const DEPTH: usize = 64;
 /// Tasks that take less are pipelined to a slot.
@@ -77,6 +79,8 @@ pub(crate) struct Pool {
     pub(crate) starting: usize,
     /// It will soon try again to have another worker.
     pub(crate) retries: bool,
+    /// What was said of workers that it could not have.
+    pub(crate) shortage: Shortage,
     /// Python: the class path as a directory.
     pub(crate) directory: Option<std::path::PathBuf>,
     /// Python: the names at the top of the class path.

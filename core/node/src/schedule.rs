@@ -7,6 +7,8 @@ mod frame;
 mod inventory;
 mod loss;
 mod replacement;
+pub(crate) mod shortage;
+mod starting;
 mod waiting;
 
 use std::{
@@ -19,7 +21,7 @@ use std::{
     time::Instant,
 };
 
-use haulier_model::{Error, ErrorKind, Language, Result};
+use haulier_model::{Error, ErrorKind, Language};
 use haulier_protocol::v1;
 use haulier_worker::{Loss, Worker, WorkerId};
 use parking_lot::Mutex;
@@ -29,7 +31,7 @@ use self::frame::{frame, unmet};
 use crate::{
     core::NodeCore,
     leaks::Leaks,
-    pool::{Pool, PoolWorker},
+    pool::Pool,
     run::{self, PoolKey, Run, StopReason},
 };
 
@@ -212,68 +214,6 @@ impl Scheduler {
             self.dispatch(&mut state, &key, &node)
         };
         run.fail(&node.name, error);
-        self.act(&node, actions);
-    }
-
-    /// Starts a worker ahead of the first task.
-    pub(crate) fn prepare(&self, key: PoolKey) {
-        let Some(node) = self.node.upgrade() else { return };
-        let start = {
-            let mut state = self.state.lock();
-            let pool = state.pools.entry(key.clone()).or_default();
-            let none = pool.workers.is_empty() && pool.starting == 0;
-            pool.starting += usize::from(none);
-            none
-        };
-        if start {
-            crate::workers::start(node, key);
-        }
-    }
-
-    /// A worker has started, or could not: then the tasks that wait for it fail, unless another one serves the pool.
-    pub(crate) fn started(&self, key: &PoolKey, result: Result<Arc<Worker>>) {
-        let Some(node) = self.node.upgrade() else { return };
-        let mut failed = Vec::new();
-        let mut full = false;
-        let actions = {
-            let mut state = self.state.lock();
-            let State { pools, workers, runs, queued, lost_early, .. } = &mut *state;
-            let pool = pools.entry(key.clone()).or_default();
-            pool.starting = pool.starting.saturating_sub(1);
-            let lost = result.as_ref().ok().and_then(|worker| lost_early.remove(&worker.id()));
-            let result = match lost {
-                Some(loss) => Err(Error::new(
-                    ErrorKind::WorkerLost,
-                    "start a worker",
-                    format!("it ended as soon as it had started: {}", loss.status),
-                )
-                .context("last output", loss.last_output.trim())),
-                None => result,
-            };
-            match result {
-                Ok(worker) => {
-                    let id = worker.id();
-                    pool.drain_replaced();
-                    pool.workers.push(PoolWorker::new(worker, Instant::now()));
-                    workers.insert(id, key.clone());
-                }
-                Err(error) if pool.workers.is_empty() && pool.starting == 0 => {
-                    let ids: Vec<u64> = pool.queue.drain(..).collect();
-                    *queued -= ids.len();
-                    failed.extend(ids.iter().filter_map(|id| runs.remove(id)).map(|entry| (entry.run, error.clone())));
-                }
-                Err(error) => {
-                    pool.keep_replaced();
-                    full = error.kind() == ErrorKind::ResourceExhausted;
-                    tracing::warn!(%error, "a further worker could not be started");
-                }
-            }
-            let actions = self.dispatch(&mut state, key, &node);
-            if full { self.hold_back(&mut state, key, actions) } else { actions }
-        };
-        for (run, error) in failed {
-            run.fail(&node.name, error.in_operation(run.operation()));
-        }
         self.act(&node, actions);
     }
 

@@ -195,7 +195,7 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
     let (loaders, released_loaders) = Loaders::new();
     let local = read_local_code(options, &store).await?;
     own.local_code = local.as_ref().map(|local| local.digest.to_string()).unwrap_or_default();
-    let directories = data_dir.join("environments");
+    let directories = class_path_folder(&data_dir).map_err(open)?;
     let class_paths = ClassPaths::open(&store, &directories, &options.limits, local).map_err(open)?;
     let python_environments = Arc::new(open_environments(options, &data_dir).map_err(open)?);
     let (payloads, temp) = passing_folders(&data_dir).map_err(open)?;
@@ -241,6 +241,14 @@ async fn build(options: &NodeBuilder, data_dir: &Path, address: SocketAddr) -> R
     });
     environments::give_room(&core);
     Ok((core, Released { units: released_units, loaders: released_loaders }))
+}
+
+/// Where Python class paths are filled in. The folder that earlier nodes had for it goes: nothing there outlived its node.
+fn class_path_folder(data_dir: &Path) -> io::Result<PathBuf> {
+    match fs::remove_dir_all(data_dir.join("environments")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(data_dir.join("python/class-paths")),
+    }
 }
 
 /// The folders for large payloads, and for what does not outlive a worker, emptied.

@@ -16,9 +16,6 @@ use crate::{class_paths::ResolvedClassPath, core::NodeCore, pool::SPARE, run::Po
 pub(crate) fn start(node: Arc<NodeCore>, key: PoolKey) {
     tokio::spawn(async move {
         let result = start_worker(&node, &key).await;
-        if let Err(error) = &result {
-            tracing::warn!(%error, language = key.language.name(), "cannot start a worker");
-        }
         node.scheduler.started(&key, result);
     });
 }

@@ -1,4 +1,4 @@
-//! Archives and bytes that tests make themselves: jars of any size, and copies of jars with other files in them.
+//! Archives that tests make themselves: jars of any size, and copies of jars with other files in them.
 use std::{
     fs::File,
     io::{Read as _, Write as _},
@@ -63,21 +63,10 @@ impl Jar {
     }
 }
 
-/// Bytes that no compression and no earlier run helps with: other ones for each seed and each process.
-pub fn random_bytes(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed ^ u64::from(std::process::id()) << 32;
-    let next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)).to_le_bytes()
-    };
-    std::iter::repeat_with(next).flatten().take(size).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random_bytes;
 
     #[test]
     fn a_jar_is_what_was_put_in() {

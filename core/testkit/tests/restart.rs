@@ -7,7 +7,7 @@ use std::{
 };
 
 use haulier::Cluster;
-use haulier_testkit::{NodeOptions, TestNode, fixture};
+use haulier_testkit::{NodeOptions, Random, TestNode, fixture};
 
 /// What was deployed and acknowledged: name to digest.
 type Acknowledged = Arc<Mutex<BTreeMap<String, String>>>;
@@ -17,7 +17,7 @@ async fn units_are_whole_after_a_kill_at_any_instant() {
     let rounds = if std::env::var_os("HAULIER_SOAK").is_some() { 100 } else { 12 };
     let mut node = TestNode::start(NodeOptions::default()).expect("a node");
     let acknowledged = Acknowledged::default();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     for round in 0..rounds {
         let cluster = haulier::connect(node.address()).await.expect("a connection");
         let deploying = tokio::spawn(deploy_until_it_fails(cluster, round, acknowledged.clone()));
@@ -71,15 +71,14 @@ async fn whole(node: &TestNode, acknowledged: &Acknowledged) {
     cluster.close().await;
 }
 
-/// SplitMix64: instants that differ between rounds and are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
+#[test]
+fn a_folder_that_earlier_nodes_used_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = folder.path().join("environments");
+    std::fs::create_dir_all(old.join("prepared")).expect("a folder");
+    std::fs::write(old.join("prepared/part.py"), "VALUE = 1").expect("a file");
+    let options = NodeOptions { data_dir: Some(folder.path().to_owned()), ..NodeOptions::default() };
+    let node = TestNode::start(options).expect("a node");
+    assert!(!old.exists(), "{}", node.output());
+    assert!(folder.path().join("python/class-paths").is_dir() && folder.path().join("python/environments").is_dir());
 }

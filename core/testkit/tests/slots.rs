@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use haulier::{Cluster, ErrorKind, Value};
-use haulier_testkit::{NodeOptions, TestNode, fixture};
+use haulier_testkit::{Gate, NodeOptions, TestNode, cluster::cluster_tasks, fixture, until};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const LANGUAGES: [(&str, &str, &str); 2] = [
@@ -77,4 +77,31 @@ async fn many_submits_wait_for_credit_and_are_all_answered() {
     for (number, handle) in (0..).zip(handles) {
         assert_eq!(within("a task of many", handle).await.expect("a result"), number);
     }
+}
+
+/// A node has 32 Python processes at the most.
+#[tokio::test]
+async fn a_node_that_has_no_room_for_more_workers_says_so_once() {
+    const PROCESSES: usize = 32;
+    let mut options = NodeOptions::default().arguments(["--slots", "40"]);
+    options.environment.push(("HAULIER_LOG".into(), "info,haulier_node=debug".into()));
+    let node = TestNode::start(options).expect("a node");
+    let cluster = haulier::connect(node.address()).await.expect("a connection");
+    cluster.deploy("gate", "1.0.0").source(cluster_tasks()).send().await.expect("a unit");
+    let gate = Gate::open().await;
+    let hold = cluster.task("gate", "acme_cluster:hold");
+    let tasks: Vec<_> = (0..PROCESSES + 2).map(|_| hold.submit::<String>(gate.port())).collect();
+    let held = gate.all(PROCESSES).await;
+    let said = |text: &str| node.output().matches(text).count();
+    let tried = until(DEADLINE, async || said("a further worker could not be started either") >= 5).await;
+    assert!(tried, "it tries again:\n{}", node.output());
+    drop(held);
+    drop(gate.all(2).await);
+    for task in tasks {
+        within("a task", task).await.expect("a result");
+    }
+    let over = until(DEADLINE, async || said("no further workers are wanted") > 0).await;
+    assert!(over, "that it is over:\n{}", node.output());
+    assert_eq!(said("a further worker could not be started;"), 1, "{}", node.output());
+    assert_eq!(said("no further workers are wanted"), 1, "{}", node.output());
 }

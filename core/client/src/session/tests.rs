@@ -1,175 +1,23 @@
 //! The state of a session against a node that is played here, message by message.
 
+mod moving;
+mod played;
+
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use bytes::Bytes;
-use haulier_model::{Codec, Digest, Error, ErrorKind, Language};
+use haulier_model::{Codec, Error, ErrorKind, Language};
 use haulier_protocol::v1;
 
+use self::played::{Played, complete_one, result};
 use super::{
     complete,
     lanes::{BATCH_BYTES, BATCH_SUBMITS, Next},
-    renewal::Again,
-    state::{State, Submitted},
     task::{self, Finished},
 };
-use crate::{CodeReference, Completion, Submission, TaskId};
-
-type Ends = Arc<Mutex<Vec<(u64, Result<usize, ErrorKind>)>>>;
-
-struct Played {
-    state: State,
-    now: Instant,
-    stream: u64,
-    ends: Ends,
-    submitted: u64,
-    /// What the last welcome asks for.
-    again: Vec<Again>,
-}
-
-impl Played {
-    fn new(credit: u32) -> Self {
-        let mut played = Self {
-            state: State::new(),
-            now: Instant::now(),
-            stream: 0,
-            ends: Ends::default(),
-            submitted: 0,
-            again: Vec::new(),
-        };
-        played.connect(credit, false);
-        played
-    }
-
-    /// A new stream: what the client says hello with.
-    fn connect(&mut self, credit: u32, resumed: bool) -> v1::ClientHello {
-        self.stream = self.state.begin_stream(v1::ClientHello::default());
-        let hello = self.next().expect("a stream begins with a hello").hello.expect("a hello");
-        assert_eq!(self.next(), None, "nothing before the welcome");
-        let welcome = v1::Welcome {
-            session_token: Bytes::from_static(b"token"),
-            submit_credit: credit,
-            resumed,
-            payload_limit: 1 << 20,
-            ..Default::default()
-        };
-        self.again = self.welcome(welcome, 0, None);
-        hello
-    }
-
-    fn welcome(&mut self, welcome: v1::Welcome, last_offer: u64, moved: Option<Error>) -> Vec<Again> {
-        let welcomed = self.state.welcomed(welcome, last_offer, moved);
-        complete(welcomed.finished);
-        welcomed.again
-    }
-
-    /// The stream breaks, and another node answers, which knows nothing of the session.
-    fn move_on(&mut self, last_offer: u64) -> Vec<Again> {
-        self.state.disconnected();
-        self.state.forget_session();
-        self.stream = self.state.begin_stream(v1::ClientHello::default());
-        assert!(self.next().unwrap().hello.unwrap().session_token.is_empty());
-        let moved = Error::new(ErrorKind::SessionLost, "", "moved");
-        let welcome = v1::Welcome { submit_credit: 100, payload_limit: 1 << 20, ..Default::default() };
-        self.welcome(welcome, last_offer, Some(moved))
-    }
-
-    fn next(&mut self) -> Option<v1::ConnectRequest> {
-        match self.state.next_message(self.stream, self.now) {
-            Next::Message(message) => Some(*message),
-            Next::Idle => None,
-            Next::End => panic!("the stream ended"),
-        }
-    }
-
-    /// The numbers of the tasks in the next message.
-    fn submits(&mut self) -> Vec<u64> {
-        self.next().map_or_else(Vec::new, |message| message.submits.iter().map(|submit| submit.task_id).collect())
-    }
-
-    fn completion(&mut self) -> Completion {
-        self.submitted += 1;
-        let (id, ends) = (self.submitted, self.ends.clone());
-        Box::new(move |result| {
-            let end = match result {
-                Ok(outcomes) => match outcomes.into_iter().next().unwrap().result {
-                    Ok(output) => Ok(output.payload.len()),
-                    Err(error) => Err(error.kind()),
-                },
-                Err(error) => Err(error.kind()),
-            };
-            ends.lock().unwrap().push((id, end));
-        })
-    }
-
-    fn submit(&mut self, size: usize, deadline: Option<Duration>) -> Submitted {
-        self.submit_as(size, |submission| submission.deadline = deadline)
-    }
-
-    fn submit_as(&mut self, size: usize, change: impl FnOnce(&mut Submission)) -> Submitted {
-        let mut submission = Submission::new(Language::Java, "a.B", Codec::Values);
-        submission.payload = vec![0; size].into();
-        change(&mut submission);
-        let completion = self.completion();
-        let deadline = submission.deadline;
-        let (submit, payload) = task::submit(submission);
-        self.state.submit(submit, payload, deadline, completion, self.now).unwrap()
-    }
-
-    /// As [`Played::submit`], for arguments that are sent first.
-    fn submit_large(&mut self, failover: bool) -> Again {
-        match self.submit_as(100_000, |submission| submission.failover = failover) {
-            Submitted::Needs(_, again) => again,
-            Submitted::Ready(task) => panic!("{task} is inline"),
-        }
-    }
-
-    fn submit_many(&mut self, count: usize, size: usize) {
-        for _ in 0..count {
-            self.submit(size, None);
-        }
-    }
-
-    fn receive(&mut self, response: v1::ConnectResponse) -> Vec<super::state::Download> {
-        let received = self.state.receive(response, self.now);
-        complete(received.finished);
-        received.downloads
-    }
-
-    fn result(&mut self, task_id: u64, sequence: u64) -> Vec<super::state::Download> {
-        self.receive(v1::ConnectResponse { results: vec![result(task_id, sequence, 0)], ..Default::default() })
-    }
-
-    fn ends(&self) -> Vec<(u64, Result<usize, ErrorKind>)> {
-        let mut ends = std::mem::take(&mut *self.ends.lock().unwrap());
-        ends.sort_unstable_by_key(|(id, _)| *id);
-        ends
-    }
-
-    fn expire_after(&mut self, time: Duration) {
-        self.now += time;
-        let (finished, _) = self.state.expire(self.now);
-        complete(finished);
-    }
-}
-
-fn result(task_id: u64, sequence: u64, payload_id: u64) -> v1::TaskResult {
-    let outcome = v1::Outcome {
-        node: "n1".into(),
-        codec: v1::Codec::Values.into(),
-        payload: Bytes::from_static(b"ok"),
-        payload_id,
-        ..Default::default()
-    };
-    v1::TaskResult { task_id, sequence, outcomes: vec![outcome] }
-}
-
-fn complete_one(finished: Option<Finished>) {
-    complete(finished);
-}
+use crate::{Submission, TaskId};
 
 #[test]
 fn submits_need_credit_and_travel_together() {
@@ -268,11 +116,7 @@ fn a_lost_session_fails_everything_and_refuses_more() {
     let mut played = Played::new(1);
     played.submit_many(2, 0);
     played.submits();
-    played.state.disconnected();
-    let gone = Error::new(ErrorKind::Unavailable, "", "nothing listens");
-    let lost = Error::new(ErrorKind::SessionLost, "", "gone");
-    let finished = played.state.lost(&gone, &lost);
-    complete(finished);
+    played.lose();
     assert_eq!(played.ends(), [(1, Err(ErrorKind::SessionLost)), (2, Err(ErrorKind::SessionLost))]);
     let submission = Submission::new(Language::Java, "a.B", Codec::Values);
     let (submit, payload) = task::submit(submission);
@@ -403,127 +247,4 @@ fn the_clock_rests_while_a_stream_is_full() {
     assert_eq!(next, None);
     assert!(!played.state.rearm());
     assert!(played.next().unwrap().result_ack.is_some());
-}
-
-#[test]
-fn at_another_node_what_may_run_twice_is_submitted_again() {
-    let mut played = Played::new(4);
-    played.submit_as(0, |submission| submission.failover = true);
-    played.submit_many(1, 0);
-    played.submit_as(0, |submission| submission.failover = true);
-    played.submit_as(0, |submission| submission.failover = true);
-    played.submit_many(1, 0);
-    assert_eq!(played.submits(), [1, 2, 3, 4]);
-    played.state.cancel(TaskId(3), false);
-    played.result(4, 1);
-    assert!(played.move_on(0).is_empty());
-    assert_eq!(
-        played.ends(),
-        [(2, Err(ErrorKind::SessionLost)), (3, Err(ErrorKind::SessionLost)), (4, Ok(2))],
-        "what was cancelled does not begin anew"
-    );
-    assert_eq!(played.submits(), [1, 5]);
-    played.result(1, 1);
-    played.result(5, 2);
-    assert_eq!(played.ends(), [(1, Ok(2)), (5, Ok(2))]);
-    played.expire_after(Duration::from_millis(60));
-    assert_eq!(played.next().unwrap().result_ack, Some(v1::ResultAck { sequence: 2 }), "counted from the beginning");
-}
-
-#[test]
-fn when_no_node_is_left_nothing_is_submitted_again() {
-    let mut played = Played::new(4);
-    played.submit_as(0, |submission| submission.failover = true);
-    played.submits();
-    played.state.disconnected();
-    let gone = Error::new(ErrorKind::Unavailable, "", "nothing listens");
-    let lost = Error::new(ErrorKind::SessionLost, "", "gone");
-    let finished = played.state.lost(&gone, &lost);
-    complete(finished);
-    assert_eq!(played.ends(), [(1, Err(ErrorKind::SessionLost))]);
-}
-
-#[test]
-fn arguments_are_sent_to_another_node_again() {
-    let mut played = Played::new(10);
-    let old = played.submit_large(true);
-    played.submit_large(false);
-    played.submit_large(true);
-    complete_one(played.state.prepared(1, old.epoch, Ok(None)));
-    assert_eq!(played.submits(), [1]);
-    let again = played.move_on(0).pop().expect("arguments");
-    assert_eq!(played.ends(), [(2, Err(ErrorKind::SessionLost))]);
-    let sizes: Vec<_> = again.tasks.iter().map(|(task, upload)| (*task, upload.as_ref().unwrap().1.len())).collect();
-    assert_eq!(sizes, [(1, 100_000), (3, 100_000)]);
-    // The end of a transfer to the old node says nothing.
-    complete_one(played.state.prepared(3, old.epoch, Err(Error::new(ErrorKind::SessionLost, "", ""))));
-    assert_eq!((played.next(), played.ends()), (None, vec![]));
-    complete_one(played.state.prepared(3, again.epoch, Ok(None)));
-    let submit = played.next().unwrap().submits.remove(0);
-    assert_eq!((submit.task_id, Some(submit.payload_id)), (3, again.tasks[1].1.as_ref().map(|(number, _)| *number)));
-}
-
-#[test]
-fn results_that_were_being_fetched_come_from_another_node() {
-    let mut played = Played::new(10);
-    played.submit_as(0, |submission| submission.failover = true);
-    played.submits();
-    let large = v1::ConnectResponse { results: vec![result(1, 1, 7)], ..Default::default() };
-    let download = played.receive(large).pop().unwrap();
-    played.move_on(0);
-    assert_eq!(played.submits(), [1]);
-    let gone = Error::new(ErrorKind::SessionLost, "", "gone");
-    complete_one(played.state.downloaded(&download, Err(gone), played.now));
-    assert_eq!(played.ends(), []);
-    played.result(1, 1);
-    assert_eq!(played.ends(), [(1, Ok(2))]);
-}
-
-#[test]
-fn code_is_announced_to_another_node_first() {
-    let mut played = Played::new(1);
-    let code = |name: &str, offer_id| Some(CodeReference { snapshot: Digest::of(name.as_bytes()), offer_id });
-    played.submit_many(1, 0);
-    played.submit_as(0, |submission| submission.code = code("a", 1));
-    played.submit_as(0, |submission| submission.code = code("b", 2));
-    played.submit_as(0, |submission| submission.code = code("a", 3));
-    assert_eq!(played.submits(), [1]);
-    // None of the others has left: they need not be lost.
-    let again = played.move_on(3);
-    assert_eq!(played.ends(), [(1, Err(ErrorKind::SessionLost))]);
-    let tasks: Vec<Vec<u64>> = again
-        .iter()
-        .map(|again| {
-            again
-                .tasks
-                .iter()
-                .map(|(task, upload)| {
-                    assert!(upload.is_none());
-                    *task
-                })
-                .collect()
-        })
-        .collect();
-    assert_eq!(tasks, [vec![2, 4], vec![3]]);
-    assert_eq!(again[0].snapshot, Digest::of(b"a").as_bytes()[..]);
-    assert_eq!(played.next(), None);
-    complete_one(played.state.prepared(4, again[0].epoch, Ok(Some(4))));
-    let submit = played.next().unwrap().submits.remove(0);
-    assert_eq!((submit.task_id, submit.offer_id), (4, 4));
-    // A caller may still hold what the old node was promised.
-    let late = played.submit_as(0, |submission| submission.code = code("a", 3));
-    assert!(matches!(late, Submitted::Needs(TaskId(5), _)), "{late:?}");
-    let fresh = played.submit_as(0, |submission| submission.code = code("a", 4));
-    assert!(matches!(fresh, Submitted::Ready(TaskId(6))), "{fresh:?}");
-}
-
-#[test]
-fn answers_for_an_older_session_are_dropped() {
-    let mut played = Played::new(1);
-    let epoch = played.state.epoch();
-    played.move_on(0);
-    played.state.answer(epoch, v1::CodeAnswer { request_id: 1, ..Default::default() });
-    assert_eq!(played.next(), None);
-    played.state.answer(epoch + 1, v1::CodeAnswer { request_id: 1, ..Default::default() });
-    assert_eq!(played.next().unwrap().code_answers.len(), 1);
 }

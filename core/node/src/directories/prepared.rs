@@ -23,8 +23,6 @@ const FOLDER: &str = "prepared";
 /// A root that is larger is not prepared, in bytes and in files.
 const MOST_BYTES: u64 = 256 << 20;
 const MOST_FILES: usize = 20_000;
-/// The most bytes of all; then the least recently used go.
-const MOST: u64 = 2 << 30;
 /// The size of a root in bytes, as text.
 const SIZE: &str = "size";
 /// What the compiler reads, and what it writes.
@@ -35,6 +33,8 @@ const UNCHECKED: u32 = 1;
 
 pub(crate) struct Prepared {
     folder: PathBuf,
+    /// The most bytes of all; then the least recently used go.
+    most: u64,
     next: AtomicU64,
     /// Units that were looked at, so that most submits look at nothing.
     seen: Mutex<HashSet<Digest>>,
@@ -55,10 +55,11 @@ impl Drop for Draft {
 }
 
 impl Prepared {
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    /// `most`: bytes of all roots; of what is in use nothing goes.
+    pub(super) fn open(folder: &Path, most: u64) -> io::Result<Self> {
         let folder = folder.join(FOLDER);
         fs::create_dir(&folder)?;
-        Ok(Self { folder, next: AtomicU64::new(0), seen: Mutex::default() })
+        Ok(Self { folder, most, next: AtomicU64::new(0), seen: Mutex::default() })
     }
 
     pub(super) fn is_at(&self, path: &Path) -> bool {
@@ -128,7 +129,7 @@ impl Prepared {
         }
         unused.sort_unstable();
         for (is_known, _, size, path, digest) in unused {
-            if is_known && total <= MOST {
+            if is_known && total <= self.most {
                 break;
             }
             if is_named(&digest) {

@@ -93,6 +93,34 @@ fn what_was_prepared_goes_when_nothing_needs_it() {
 }
 
 #[test]
+fn what_is_prepared_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let prepared = Prepared::open(folder.path(), 45).unwrap();
+    let names = [b"oldest", b"linked", b"naming", b"middle", b"latest", b"recent"];
+    let roots = names.map(|name| {
+        let digest = Digest::of(name);
+        let root = folder.path().join("prepared").join(digest.hex());
+        fs::create_dir_all(&root).unwrap();
+        fs::write(root.join("size"), "10").unwrap();
+        (digest, root)
+    });
+    for (age, (_, root)) in (0..).zip(&roots[..5]) {
+        let used = SystemTime::now() - 2 * KEPT + Duration::from_secs(age);
+        fs::File::open(root).unwrap().set_modified(used).unwrap();
+    }
+    let linked = HashSet::from([roots[1].1.clone()]);
+    prepared.is_new(roots[0].0);
+    let sweep = || prepared.sweep(KEPT, &linked, |digest| *digest == roots[2].0, |_| true).unwrap();
+    let left = || roots.iter().map(|(_, root)| root.exists()).collect::<Vec<_>>();
+    sweep();
+    assert_eq!(left(), [false, true, true, false, true, true], "the two that were not used for longest");
+    assert!(prepared.is_new(roots[0].0), "it is prepared again when it is needed");
+    // Within the bound nothing goes.
+    sweep();
+    assert_eq!(left(), [false, true, true, false, true, true]);
+}
+
+#[test]
 fn bytecode_is_bounded() {
     let folder = tempfile::tempdir().unwrap();
     for (number, name) in ["old", "middle", "new"].iter().enumerate() {

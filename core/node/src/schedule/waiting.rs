@@ -1,11 +1,11 @@
 //! Tasks that wait for tasks of their own: others run in their stead, up to a bound, and past it nothing may wait for ever.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use haulier_model::{Error, ErrorKind};
 use haulier_worker::WorkerId;
 
-use super::{Actions, Entry, Scheduler, State};
+use super::{Entry, Scheduler, State};
 use crate::{
     pool::Pool,
     run::{PoolKey, Run},
@@ -13,8 +13,6 @@ use crate::{
 
 /// From so many slots that wait on, what was submitted last by a task comes first: it ends before more begin to wait.
 const DEEP: usize = 16;
-/// When a pool tries again to have another worker, after the node had room for none.
-const RETRY: Duration = Duration::from_millis(200);
 
 impl Scheduler {
     /// So many tasks of a worker may wait for tasks of their own, on this node or another one.
@@ -26,38 +24,6 @@ impl Scheduler {
             let Some(known) = state.pools.get_mut(&key).and_then(|pool| pool.worker(worker)) else { return };
             known.waiting = tasks;
             self.dispatch(&mut state, &key, &node)
-        };
-        self.act(&node, actions);
-    }
-
-    /// The node has no room for another worker now: not at once again, and what a task would wait for in vain is refused.
-    pub(super) fn hold_back(&self, state: &mut State, key: &PoolKey, mut actions: Actions) -> Actions {
-        let Some(pool) = state.pools.get_mut(key) else { return actions };
-        pool.starting = pool.starting.saturating_sub(actions.start.len());
-        if !actions.start.is_empty() && !std::mem::replace(&mut pool.retries, true) {
-            let (node, key) = (self.node.clone(), key.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(RETRY).await;
-                if let Some(node) = node.upgrade() {
-                    node.scheduler.look_again(&key);
-                }
-            });
-        }
-        actions.start.clear();
-        // Another one that starts may serve them.
-        if pool.starting == 0 {
-            actions.refuse.extend(refuse_nested(state, key));
-        }
-        actions
-    }
-
-    fn look_again(&self, key: &PoolKey) {
-        let Some(node) = self.node.upgrade() else { return };
-        let actions = {
-            let mut state = self.state.lock();
-            let Some(pool) = state.pools.get_mut(key) else { return };
-            pool.retries = false;
-            self.dispatch(&mut state, key, &node)
         };
         self.act(&node, actions);
     }

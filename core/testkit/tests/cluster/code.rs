@@ -8,7 +8,9 @@ use std::{
 
 use futures_util::future::join_all;
 use haulier::{Cluster, ConnectOptions, DeploymentMode, Digest, ErrorKind, Language, Result, Target, Value};
-use haulier_testkit::{NodeOptions, PeerClient, Proxy, TestCluster, cluster::name, fixture, until, within};
+use haulier_testkit::{
+    NodeOptions, PeerClient, Proxy, TestCluster, TestNode, cluster::name, fixture, random_bytes, until, within,
+};
 use sha2::{Digest as _, Sha256};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -66,7 +68,7 @@ impl Large {
         fs::create_dir(&package).expect("a package");
         let code = "import hashlib, pathlib\ndef digest():\n    whole = hashlib.sha256()\n    for file in sorted(pathlib.Path(__file__).parent.glob('*.blob')):\n        whole.update(file.read_bytes())\n    return whole.hexdigest()\n";
         fs::write(package.join("__init__.py"), code).expect("a module");
-        let bytes = random(seed, size);
+        let bytes = random_bytes(seed, size);
         for (number, blob) in bytes.chunks(1 << 20).enumerate() {
             fs::write(package.join(format!("{number:03}.blob")), blob).expect("a file");
         }
@@ -83,18 +85,6 @@ impl Large {
         let seen: String = task.call(()).await.unwrap_or_else(|error| panic!("{node}: {error:?}"));
         assert_eq!(seen, self.sha256, "on {node}");
     }
-}
-
-/// Bytes that no compression and no earlier run helps with.
-fn random(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed ^ u64::from(std::process::id()) << 32;
-    let next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)).to_le_bytes()
-    };
-    std::iter::repeat_with(next).take(size / 8).flatten().collect()
 }
 
 async fn held_by(client: &Cluster, unit: &Digest) -> Vec<String> {
@@ -138,6 +128,27 @@ async fn a_unit_is_fetched_once_by_each_node() {
         let task = other.task("tasks", "acme.tasks.Surroundings#processId").node(node).timeout(DEADLINE);
         let process: i64 = task.call(()).await.expect("a process");
         assert_eq!(nodes.cluster.node_of(process).map(name).as_deref(), Some(node));
+    }
+}
+
+/// Whether a node has compiled the modules of a unit ahead.
+fn has_prepared(node: &TestNode) -> bool {
+    let folder = fs::read_dir(node.data_dir().join("python/class-paths/prepared"));
+    let roots = folder.into_iter().flatten().flatten().filter(|root| root.file_name().len() == 64);
+    let mut files = roots.flat_map(|root| fs::read_dir(root.path())).flatten().flatten();
+    files.any(|file| file.path().extension().is_some_and(|extension| extension == "compiled"))
+}
+
+#[tokio::test]
+async fn a_unit_is_prepared_where_it_was_fetched() {
+    let nodes = TestCluster::start(3).await;
+    let client = nodes.client(2).await;
+    client.deploy("tasks", "1.0.0").source(fixture("acme_tasks")).nodes("all").send().await.expect("a unit");
+    for number in 1..=3 {
+        let prepared = until(DEADLINE, async || has_prepared(nodes.node(number))).await;
+        assert!(prepared, "n{number}, without a task{nodes}");
+        let echo = client.task("tasks", "acme_tasks.values:echo").node(name(number)).timeout(DEADLINE);
+        assert_eq!(echo.call::<i64>(7).await.expect("a task"), 7);
     }
 }
 

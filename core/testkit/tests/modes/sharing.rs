@@ -16,18 +16,24 @@ fn one_slot() -> NodeOptions {
     NodeOptions::default().arguments(["--slots", "1"])
 }
 
+/// What two clients see that call it in turns; then they leave.
+async fn in_turns(clients: [PeerClient; 2], counter: (&str, &str)) -> [i64; 4] {
+    let mut seen = [0; 4];
+    for (index, seen) in seen.iter_mut().enumerate() {
+        *seen = count(&clients[index % 2], counter).await;
+    }
+    for client in clients {
+        client.cluster.close().await;
+    }
+    seen
+}
+
 #[tokio::test]
 async fn java_statics_are_shared_as_the_mode_says() {
     let node = TestNode::start(NodeOptions::default()).expect("a node");
     for (mode, expected) in [(Isolated, [1, 1, 1, 1]), (Private, [1, 1, 2, 2]), (Shared, [1, 2, 3, 4])] {
         let (one, two) = (java(node.address(), mode).await, java(node.address(), mode).await);
-        let mut seen = [0; 4];
-        for (index, seen) in seen.iter_mut().enumerate() {
-            *seen = count(if index % 2 == 0 { &one } else { &two }, JAVA).await;
-        }
-        assert_eq!(seen, expected, "{mode:?}");
-        one.cluster.close().await;
-        two.cluster.close().await;
+        assert_eq!(in_turns([one, two], JAVA).await, expected, "{mode:?}");
     }
 }
 
@@ -39,13 +45,7 @@ async fn python_modules_are_shared_as_the_mode_says() {
     for (mode, expected) in [(Isolated, [1, 1, 1, 1]), (Private, [1, 1, 2, 2]), (Shared, [1, 2, 3, 4])] {
         let one = python(node.address(), mode, &folder.0).await;
         let two = python(node.address(), mode, &folder.0).await;
-        let mut seen = [0; 4];
-        for (index, seen) in seen.iter_mut().enumerate() {
-            *seen = count(if index % 2 == 0 { &one } else { &two }, PYTHON).await;
-        }
-        assert_eq!(seen, expected, "{mode:?}");
-        one.cluster.close().await;
-        two.cluster.close().await;
+        assert_eq!(in_turns([one, two], PYTHON).await, expected, "{mode:?}");
     }
 }
 

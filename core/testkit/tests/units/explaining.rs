@@ -2,13 +2,9 @@
 use std::{path::Path, process::Stdio};
 
 use haulier::{Cluster, ErrorKind, LoadingPolicy, Question};
-use haulier_testkit::{NodeOptions, PeerClient, TestNode, fixture};
+use haulier_testkit::{PeerClient, TestNode, fixture};
 
-async fn node() -> (TestNode, Cluster) {
-    let node = TestNode::start(NodeOptions::default()).expect("a node");
-    let cluster = haulier::connect(node.address()).await.expect("a connection");
-    (node, cluster)
-}
+use crate::node;
 
 fn question(name: &str, units: &[&str]) -> Question {
     Question { name: name.into(), units: units.iter().map(ToString::to_string).collect(), ..Question::default() }

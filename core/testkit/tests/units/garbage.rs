@@ -11,17 +11,13 @@ use std::{
 
 use futures_util::future::try_join_all;
 use haulier::{Cluster, ConnectOptions, DeployProgress, Language, Promotion, Target, UnitState, Value};
-use haulier_testkit::{Gate, NodeOptions, PeerClient, Proxy, TestNode, fixture, random_bytes, until, within};
+use haulier_testkit::{Gate, PeerClient, Proxy, fixture, random_bytes, until, within};
 use tokio::sync::Notify;
+
+use crate::node;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const MIB: u64 = 1 << 20;
-
-async fn node() -> (TestNode, Cluster) {
-    let node = TestNode::start(NodeOptions::default()).expect("a node");
-    let cluster = haulier::connect(node.address()).await.expect("a connection");
-    (node, cluster)
-}
 
 /// A Python project whose task reports to a gate, waits there, and only then imports the module with most of the bytes.
 struct Project {

@@ -19,3 +19,13 @@ mod unloading;
 mod versions;
 mod watching;
 mod watching_nodes;
+
+use haulier::Cluster;
+use haulier_testkit::{NodeOptions, TestNode};
+
+/// A node, and a connection to it.
+async fn node() -> (TestNode, Cluster) {
+    let node = TestNode::start(NodeOptions::default()).expect("a node");
+    let cluster = haulier::connect(node.address()).await.expect("a connection");
+    (node, cluster)
+}

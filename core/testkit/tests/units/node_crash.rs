@@ -13,7 +13,7 @@ use haulier::{Cluster, UnitState};
 use haulier_catalogue::RedbCatalogue;
 use haulier_model::Digest;
 use haulier_store::{Durability, Store};
-use haulier_testkit::{NodeOptions, TestNode, fixture, within};
+use haulier_testkit::{NodeOptions, Random, TestNode, fixture, within};
 
 /// "unit/VERSION" to the number of its content, "alias/NAME" to a version.
 type State = BTreeMap<String, String>;
@@ -35,7 +35,7 @@ async fn every_change_is_whole_after_a_kill_at_any_instant() {
     let mut node = TestNode::start(NodeOptions::default()).expect("a node");
     let digests = digests(&node).await;
     let told = Arc::new(Mutex::new(Told::default()));
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     for round in 0..rounds {
         let cluster = haulier::connect(node.address()).await.expect("a connection");
         let working = tokio::spawn(change_until_it_fails(cluster, told.clone(), round));
@@ -180,18 +180,5 @@ async fn every_byte(node: &TestNode) {
         for entry in roots.iter().flat_map(|root| &root.entries).filter(|entry| seen.insert(entry.digest)) {
             assert_eq!(Digest::of(&store.read(&entry.digest).expect("an entry")), entry.digest, "{}", entry.path);
         }
-    }
-}
-
-/// SplitMix64: instants that differ between rounds and are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
     }
 }

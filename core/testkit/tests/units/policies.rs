@@ -1,8 +1,10 @@
 //! Who is asked first, as a submit says it; and what a deployment warns of.
 use std::{fs, path::Path, process::Command};
 
-use haulier::{Cluster, ErrorKind, LoadingPolicy, Task};
-use haulier_testkit::{Jar, NodeOptions, TestNode, fixture};
+use haulier::{ErrorKind, LoadingPolicy, Task};
+use haulier_testkit::{Jar, TestNode, fixture};
+
+use crate::node;
 
 /// A class that the platform has, too, in a package that no rule names.
 const TWIN: &str = "package com.sun.nio.file; public class ExtendedOpenOption {}";
@@ -19,12 +21,6 @@ fn compile(folder: &Path) -> std::path::PathBuf {
     let status = Command::new("javac").args(arguments).current_dir(folder).status().expect("a JDK is on the PATH");
     assert!(status.success());
     classes
-}
-
-async fn node() -> (TestNode, Cluster) {
-    let node = TestNode::start(NodeOptions::default()).expect("a node");
-    let cluster = haulier::connect(node.address()).await.expect("a connection");
-    (node, cluster)
 }
 
 #[tokio::test]

@@ -3,17 +3,13 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use futures_util::future::{join_all, try_join_all};
 use haulier::{Cluster, ErrorKind, TaskHandle, UnitState};
-use haulier_testkit::{Jar, NodeOptions, TestCluster, TestNode, fixture, until, within};
+use haulier_testkit::{Jar, TestCluster, fixture, until, within};
+
+use crate::node;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const ONE: &str = "price 1, rate 1";
 const TWO: &str = "price 2, rate 2";
-
-async fn node() -> (TestNode, Cluster) {
-    let node = TestNode::start(NodeOptions::default()).expect("a node");
-    let cluster = haulier::connect(node.address()).await.expect("a connection");
-    (node, cluster)
-}
 
 /// Deploys pricing:1.0.0 and pricing:2.0.0.
 async fn two_versions(cluster: &Cluster, nodes: &str) {

@@ -3,19 +3,15 @@
 use std::{fs, path::Path, time::Duration};
 
 use haulier::{Cluster, DeployedUnit, StorageWatch, UnitState};
-use haulier_testkit::{NodeOptions, Proxy, TestNode, TestServer, fixture, until};
+use haulier_testkit::{Proxy, TestNode, TestServer, fixture, until};
+
+use crate::node;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(200);
 const SETTLE: Duration = Duration::from_millis(200);
 const ONE: &str = "price 1, rate 1";
 const TWO: &str = "price 2, rate 2";
-
-async fn node() -> (TestNode, Cluster) {
-    let node = TestNode::start(NodeOptions::default()).expect("a node");
-    let cluster = haulier::connect(node.address()).await.expect("a connection");
-    (node, cluster)
-}
 
 /// A storage that can go away: of servers everything passes a proxy.
 enum Place {

@@ -212,8 +212,10 @@ impl Scope {
         snapshot: &PackedRoots,
         start: &[String],
     ) -> Result<CodeReference> {
-        let (mut new, foreign) = snapshot.closure_and_foreign(self.kind, start);
+        let (closure, foreign) = snapshot.closure_entries(self.kind, start);
+        let mut new = snapshot.digests_of(&closure);
         if self.kind == RootKind::Python {
+            snapshot.check_twins(&closure, &foreign)?;
             self.foreign.lock().note(snapshot.digest, start, foreign);
         }
         session.code.offered.lock().retain_new(standing.epoch, &mut new);

@@ -14,7 +14,7 @@ use crate::{
     LeftOut,
     content::{BLOCK_SIZE, Content, PrivateCopy, open, read_file},
     limits::Budget,
-    paths::{BadEntry, PathSet},
+    paths::{BadEntry, PathSet, Twin},
     refusal,
     selection::{BYTECODE, Reach, Rules, Verdict},
 };
@@ -265,6 +265,8 @@ pub(crate) struct Files {
     pub(crate) entries: Vec<Entry>,
     pub(crate) content: Content,
     pub(crate) skipped: Vec<String>,
+    /// Left out, because another file has the name where names have no case.
+    pub(crate) twins: Vec<Twin>,
 }
 
 impl Files {
@@ -277,11 +279,18 @@ impl Files {
             Keep::Copy => Some(Copying::new()?),
         };
         let (mut paths, mut files) = (PathSet::default(), Vec::new());
-        let (mut entries, mut skipped) = (Vec::with_capacity(found.len()), Vec::new());
+        let (mut entries, mut skipped, mut twins) = (Vec::with_capacity(found.len()), Vec::new(), Vec::new());
         let mut block = vec![0; BLOCK_SIZE];
         for Found { path, file, .. } in found {
-            let opened = paths.add(&path).map_err(refusal::refused).and_then(|()| open(&file));
-            let (opened, executable) = match opened {
+            match paths.add(&path) {
+                Ok(()) => {}
+                Err(twin) if bad == BadEntry::Refuse => return Err(refusal::twin(&twin)),
+                Err(twin) => {
+                    twins.push(twin);
+                    continue;
+                }
+            }
+            let (opened, executable) = match open(&file) {
                 Ok(opened) => opened,
                 Err(error) if bad == BadEntry::Skip && error.kind() != ErrorKind::ResourceExhausted => {
                     skipped.push(error.message().to_owned());
@@ -305,7 +314,7 @@ impl Files {
             Some(copy) => Content::Copy(copy.finish()?.into()),
             None => Content::Files(files.into()),
         };
-        Ok(Self { entries, content, skipped })
+        Ok(Self { entries, content, skipped, twins })
     }
 }
 

@@ -13,6 +13,7 @@ use haulier_model::{Digest, Result, Root};
 use crate::{
     DenyList, LeftOut, Limits, ReadOptions, Selection,
     content::Content,
+    paths::Twin,
     refusal::{self, InOperation},
     source,
 };
@@ -33,6 +34,7 @@ pub struct PackedRoot {
     skipped: Vec<String>,
     left_out: Vec<LeftOut>,
     left_out_more: usize,
+    twins: Vec<Twin>,
     file: Option<PathBuf>,
     folders: Option<(PathBuf, HashSet<PathBuf>)>,
 }
@@ -112,6 +114,7 @@ impl PackedRoot {
             skipped,
             left_out: Vec::new(),
             left_out_more: 0,
+            twins: Vec::new(),
             file: None,
             folders: None,
         };
@@ -126,6 +129,15 @@ impl PackedRoot {
 
     pub(crate) fn without(self, left_out: Vec<LeftOut>, more: usize) -> Self {
         Self { left_out, left_out_more: more, ..self }
+    }
+
+    pub(crate) fn without_twins(self, twins: Vec<Twin>) -> Self {
+        Self { twins, ..self }
+    }
+
+    /// What is left out because another entry has its name where names have no case.
+    pub(crate) fn twins(&self) -> &[Twin] {
+        &self.twins
     }
 
     pub(crate) fn of_file(self, file: &Path) -> Self {

@@ -209,8 +209,15 @@ fn of_search(
 ) -> Result<PackedRoot> {
     let mut files = Files::read(std::mem::take(&mut search.found), bad, keep, budget)?;
     search.skipped.append(&mut files.skipped);
+    let twins = std::mem::take(&mut files.twins);
+    for twin in &twins {
+        match kind {
+            RootKind::Jvm => search.skipped.push(twin.to_string()),
+            RootKind::Python => search.leave_out(&twin.path, format!("differs from '{}' by case only", twin.kept)),
+        }
+    }
     files.skipped = search.skipped;
-    Ok(of_files(name, kind, files)?.without(search.left_out, search.left_out_more))
+    Ok(of_files(name, kind, files)?.without(search.left_out, search.left_out_more).without_twins(twins))
 }
 
 fn of_files(name: String, kind: RootKind, files: Files) -> Result<PackedRoot> {

@@ -55,8 +55,7 @@ impl Scope {
         let changes = self.changes.load(std::sync::atomic::Ordering::Acquire);
         let snapshot = self.snapshot(session, changes)?;
         let (closure, foreign) = snapshot.closure_entries(self.kind, start);
-        let digest = |(root, entry): &(usize, usize)| snapshot.roots[*root].root.entries[*entry].digest;
-        let mut new: Vec<Digest> = closure.iter().map(digest).collect();
+        let mut new = snapshot.digests_of(&closure);
         session.code.offered.lock().retain_new_of_now(&mut new);
         let mut preview = of(&snapshot, &closure.into_iter().collect(), &new.into_iter().collect());
         preview.foreign = foreign;

@@ -139,9 +139,10 @@ fn twins_and_limits() {
     let folder = fixtures::folder(&[("A.txt", "12345"), ("a.txt", "12345")]);
     let default = Limits::default;
     let error = read(folder.path(), BadEntry::Refuse, Keep::Paths, &default()).err().unwrap();
-    assert!(error.message().contains("by case only"), "{error}");
+    assert!(error.message().contains("'a.txt' differs from 'A.txt' by case only"), "{error}");
+    assert!(error.hint_text().contains("mv 'a.txt'"), "{error}");
     let files = read(folder.path(), BadEntry::Skip, Keep::Copy, &default()).unwrap();
-    assert_eq!((files.entries.len(), files.skipped.len()), (1, 1));
+    assert_eq!((files.entries.len(), files.twins.len(), files.skipped.len()), (1, 1, 0));
     let other = fixtures::folder(&[("a.txt", "12345"), ("b.txt", "12345")]);
     for limits in [Limits { size: 9, ..default() }, Limits { entry_size: 4, ..default() }] {
         let error = read(other.path(), BadEntry::Refuse, Keep::Copy, &limits).err().unwrap();

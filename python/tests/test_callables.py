@@ -126,3 +126,19 @@ def test_a_constant_function_that_changes_is_pickled_again():
     assert pickle.loads(_callables.constant(function).payload)() == 4
     function.__globals__["N"] = []
     assert _callables.constant(function) is None
+
+
+def test_caches_of_the_program_are_made_anew():
+    source = """
+import functools
+@functools.lru_cache(maxsize=7, typed=True)
+def f(n): return n if n < 2 else f(n - 1) + f(n - 2)
+"""
+    function = function_of_main(source)
+    payload, by_value, _ = _callables.dumps(function)
+    again = pickle.loads(payload)
+    assert by_value and again(30) == 832040
+    assert again.cache_parameters() == {"maxsize": 7, "typed": True}
+    assert function.cache_info().currsize == 0
+    assert again.__wrapped__.__globals__["f"] is again
+    assert pickle.loads(_callables.dumps((jobs.remembered, 1))[0])[0] is jobs.remembered

@@ -227,7 +227,23 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 self.modules.add(obj.__module__)
             if kind is types.FunctionType:
                 self.modules.update(imports(obj.__code__))
+        elif kind is _Cache and entry_point(obj) is None:
+            return _cached, (obj.__wrapped__, obj.cache_parameters())
         return super().reducer_override(obj)
+
+
+_Cache = type(functools.cache(len))
+
+
+def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Callable[..., Any]:
+    """Make a cache of one's own on a worker: ``functools`` pickles them by name, which nothing there has."""
+    import functools
+
+    return functools.lru_cache(**parameters)(function)
+
+
+# It travels by value, because a worker may have another version of this library.
+_cached.__module__ = "__main__"
 
 
 @functools.lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ import functools
 import math
 import operator
 import pickle
+import threading
 import types
 
 import cloudpickle
@@ -142,3 +143,35 @@ def f(n): return n if n < 2 else f(n - 1) + f(n - 2)
     assert function.cache_info().currsize == 0
     assert again.__wrapped__.__globals__["f"] is again
     assert pickle.loads(_callables.dumps((jobs.remembered, 1))[0])[0] is jobs.remembered
+
+
+def test_cached_properties():
+    source = """
+import functools
+class K:
+    @functools.cached_property
+    def five(self): return 5
+def f(): return K().five, K.five.attrname
+"""
+    assert pickle.loads(_callables.dumps(function_of_main(source))[0])() == (5, "five")
+
+
+OBSTACLES = [
+    ("def f(): return lock", "_thread.lock cannot travel: variable 'lock' of f()"),
+    (
+        "class K:\n    pass\nk = K()\nk.held = [{'here': lock}]\ndef f(): return k",
+        "_thread.lock cannot travel: item 'here', in attribute 'held' of a K, in variable 'k' of f()",
+    ),
+    (
+        "class K:\n    held = lock\ndef f(): return K()",
+        "_thread.lock cannot travel: attribute 'held' of class K, in variable 'K' of f()",
+    ),
+    ("class K:\n    def m(self): return lock\nf = K().m", "_thread.lock cannot travel: variable 'lock' of m()"),
+]
+
+
+@pytest.mark.parametrize(("source", "expected"), OBSTACLES, ids=range(len(OBSTACLES)))
+def test_the_error_names_what_does_not_pickle(source, expected):
+    with pytest.raises(TypeError) as caught:
+        _callables.dumps((function_of_main(source, lock=threading.Lock()), (), {}))
+    assert any(note.startswith(expected) for note in caught.value.__notes__), caught.value.__notes__

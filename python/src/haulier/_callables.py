@@ -19,7 +19,7 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from haulier import _native
+from haulier import _native, _obstacles
 
 PICKLE_PROTOCOL = 5
 
@@ -204,6 +204,22 @@ class Pickled:
 
 
 def _dumps_by_value(value: object, buffers: Buffers | None) -> tuple[bytes, bool, frozenset[str]]:
+    try:
+        return _by_value(value, buffers)
+    except Exception as error:
+        _obstacles.note(error, value, _pickles)
+        raise
+
+
+def _pickles(value: object) -> bool:
+    try:
+        _by_value(value, None)
+    except Exception:
+        return False
+    return True
+
+
+def _by_value(value: object, buffers: Buffers | None) -> tuple[bytes, bool, frozenset[str]]:
     with io.BytesIO() as file:
         pickler = _Pickler(file, PICKLE_PROTOCOL, buffers)
         pickler.dump(value)
@@ -229,6 +245,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 self.modules.update(imports(obj.__code__))
         elif kind is _Cache and entry_point(obj) is None:
             return _cached, (obj.__wrapped__, obj.cache_parameters())
+        elif kind is functools.cached_property and "lock" in vars(obj):
+            # Up to Python 3.11 each has a lock.
+            return functools.cached_property, (obj.func,), {k: v for k, v in vars(obj).items() if k != "lock"}
         return super().reducer_override(obj)
 
 
@@ -239,7 +258,8 @@ def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Callabl
     """Make a cache of one's own on a worker: ``functools`` pickles them by name, which nothing there has."""
     import functools
 
-    return functools.lru_cache(**parameters)(function)
+    made: Callable[..., Any] = functools.lru_cache(**parameters)(function)
+    return made
 
 
 # It travels by value, because a worker may have another version of this library.

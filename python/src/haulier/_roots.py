@@ -22,7 +22,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 def own_roots(path: Sequence[str] | None = None) -> list[str]:
     """Return the import roots of the user's own code, absolute, in the order of ``path`` (default: ``sys.path``)."""
     roots: list[str] = []
-    for entry in [*(sys.path if path is None else path), *_editable_roots()]:
+    for entry in [*(sys.path if path is None else path), *_editable()[0]]:
         root = os.path.abspath(entry or os.curdir)
         if root not in roots and _is_own(root) and (os.path.isdir(root) or _is_archive(root)):
             roots.append(root)
@@ -32,7 +32,13 @@ def own_roots(path: Sequence[str] | None = None) -> list[str]:
 def is_own_module(name: str) -> bool:
     """Say whether an imported module was loaded from a root of the user's own code."""
     file = getattr(sys.modules.get(name), "__file__", None)
-    return file is not None and any(os.path.abspath(file).startswith(root + os.sep) for root in own_roots())
+    if file is None:
+        return False
+    return _is_in(os.path.abspath(file), own_roots()) or _package_of(name) or loaded_elsewhere(name) is not None
+
+
+def _package_of(name: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in own_packages())
 
 
 def _is_own(root: str) -> bool:
@@ -66,12 +72,79 @@ def _foreign() -> frozenset[str]:
     return _standard_library() | {os.path.abspath(folder) for folder in [*installed, own_package] if folder}
 
 
-def _editable_roots() -> Iterable[str]:
-    """Yield the roots of editable installs that setuptools serves by a finder instead of a path."""
+def own_packages() -> dict[str, str]:
+    """Return editable installs whose folders have other names than their packages: folders or files by dotted names."""
+    return _editable()[1]
+
+
+def loaded_elsewhere(name: str) -> tuple[str, str] | None:
+    """Return package and place of a module that was loaded, but neither from a root nor from what is installed.
+
+    As finders of build tools load it, and programs that load a file by its path.
+    """
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        package = ".".join(parts[:count])
+        module = sys.modules.get(package)
+        file = getattr(module, "__file__", None)
+        if file is None:
+            continue
+        if not isinstance(file, str) or not file.endswith(".py") or not os.path.isfile(file):
+            return None
+        file = os.path.abspath(file)
+        if package in _NOT_CODE or not _is_own(file) or _is_in(file, [*_foreign(), *own_roots()]):
+            return None
+        return package, os.path.dirname(file) if hasattr(module, "__path__") else file
+    return None
+
+
+# What travels by value, and what every worker has.
+_NOT_CODE = frozenset(("__main__", "__mp_main__", "haulier", "haulier_worker", "cloudpickle"))
+
+
+def _is_in(file: str, roots: Iterable[str]) -> bool:
+    return any(file.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
+def _editable() -> tuple[list[str], dict[str, str]]:
+    """Return the roots of editable installs, and the places of packages that would have other names there."""
+    roots: list[str] = []
+    packages: dict[str, str] = {}
+    found = dict(_mapped())
+    tops: dict[str, bool] = {}
+    for name, place in found.items():
+        top = name.partition(".")[0]
+        tops[top] = tops.get(top, True) and root_of(name, place) is not None
+    for name, place in found.items():
+        root = root_of(name, place)
+        if root is not None and tops[name.partition(".")[0]]:
+            roots.append(root)
+        else:
+            packages[name] = place
+    return roots, packages
+
+
+def _mapped() -> Iterable[tuple[str, str]]:
+    """Yield what finders of editable installs know: names, and the folders or files that these are."""
     for finder in sys.meta_path:
         module = sys.modules.get(getattr(finder, "__module__", ""))
-        if module is None or not module.__name__.startswith("__editable__"):
-            continue
-        mapping = getattr(module, "MAPPING", None)
-        for folder in mapping.values() if isinstance(mapping, dict) else ():
-            yield os.path.dirname(str(folder))
+        # setuptools: the places have no suffix. editables (hatch, pdm): they are those of __init__.py, or of a module.
+        known: object = None
+        if module is not None and module.__name__.startswith("__editable__"):
+            known = getattr(module, "MAPPING", None)
+        elif module is not None and module.__name__ == "editables.redirector":
+            known = getattr(finder, "_redirections", None)
+        for name, place in known.items() if isinstance(known, dict) else ():
+            folder = os.path.abspath(os.fspath(place))
+            if os.path.basename(folder) == "__init__.py":
+                folder = os.path.dirname(folder)
+            elif not os.path.isdir(folder) and os.path.isfile(f"{folder}.py"):
+                folder += ".py"
+            yield str(name), folder
+
+
+def root_of(name: str, place: str) -> str | None:
+    """Return the folder from which importing ``name`` leads to ``place``; None if none does."""
+    parts = place.removesuffix(".py").split(os.sep)
+    wanted = name.split(".")
+    return os.sep.join(parts[: -len(wanted)]) or os.sep if parts[-len(wanted) :] == wanted else None

@@ -43,19 +43,30 @@ def test_a_folder_behind_a_link(tmp_path, address):
 
 
 def test_names_that_differ_by_case_alone(project):
-    """One of them cannot be where names have no case, so it travels nowhere: the error names it."""
+    """One of them cannot be where names have no case, so it travels nowhere: the error says what to do."""
     write(project, {"shop.py": "NAME = 'small'\n", "Shop.py": "NAME = 'large'\n"})
     project.file("look.py", "import shop, Shop\ndef names(): return shop.NAME, Shop.NAME\n")
     printed = project.run("""
         import look
+        print([left.rule for left in cluster.preview(look.names).left_out if left.path.endswith("/shop.py")])
         try:
-            pool.submit(look.names).result()
-        except haulier.CodeNotFound as error:
-            print(error.name, "nearest: Shop" in str(error))
-        print([left for left in cluster.preview(look.names).left_out if "hop" in str(left)])
+            pool.submit(look.names)
+        except haulier.InvalidArgument as error:
+            print("'shop.py' differs from 'Shop.py' by case only" in str(error))
+            os.system(error.hint.partition("leave one at home: ")[2])
+        import Shop
+        print(pool.submit(lambda: Shop.NAME).result())
+        try:
+            cluster.deploy("twins", "1", ".")
+        except haulier.InvalidArgument as error:
+            print("'shop.py' differs from 'Shop.py' by case only" in str(error), error.hint)
     """)
-    print(printed)
-    assert printed.splitlines()[0] == "shop True"
+    assert printed.splitlines() == [
+        """["differs from 'Shop.py' by case only"]""",
+        "True",
+        "large",
+        "True rename one of them: mv 'shop.py' NEW-NAME",
+    ]
 
 
 def test_the_order_of_the_path(project):

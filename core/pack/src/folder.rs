@@ -64,6 +64,33 @@ pub(crate) struct Search<'a> {
     pub(crate) left_out_more: usize,
 }
 
+/// What searches have come to.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    pub(crate) found: Vec<Found>,
+    pub(crate) skipped: Vec<String>,
+    pub(crate) left_out: Vec<LeftOut>,
+    /// How many more are left out.
+    pub(crate) left_out_more: usize,
+}
+
+impl Gathered {
+    /// Adds what another search has come to.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.found.extend(other.found);
+        self.skipped.extend(other.skipped);
+        self.left_out.extend(other.left_out);
+        self.left_out_more += other.left_out_more;
+    }
+}
+
+impl From<Search<'_>> for Gathered {
+    fn from(search: Search<'_>) -> Self {
+        let Search { found, skipped, left_out, left_out_more, .. } = search;
+        Self { found, skipped, left_out, left_out_more }
+    }
+}
+
 impl<'a> Search<'a> {
     /// A search in `root` that stops with `ResourceExhausted` after `most` files and folders.
     pub(crate) fn new(root: &Path, flavor: Flavor, rules: &'a Rules<'a>, bad: BadEntry, most: usize) -> Result<Self> {

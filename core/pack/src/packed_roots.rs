@@ -76,14 +76,38 @@ impl PackedRoots {
         selection: &Selection,
         on_folder: &(dyn Fn(&Path) + Sync),
     ) -> Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(paths.len()).max(1);
+        Self::read_each(paths.len(), &|index| read_roots(kind, &paths[index], selection, on_folder))
+    }
+
+    /// As [`PackedRoots::read`] of Python; `packages` come after all roots, see [`PackedRoot::read_python_packages`].
+    pub fn read_python(
+        paths: &[PathBuf],
+        packages: &[(String, PathBuf)],
+        selection: &Selection,
+        on_folder: &(dyn Fn(&Path) + Sync),
+    ) -> Result<Self> {
+        let count = paths.len() + usize::from(!packages.is_empty());
+        Self::read_each(count, &|index| match paths.get(index) {
+            Some(path) => read_roots(RootKind::Python, path, selection, on_folder),
+            None => {
+                let limits = Limits::of_import_roots();
+                Ok(vec![PackedRoot::read_python_packages(packages, selection, &limits, on_folder)?])
+            }
+        })
+    }
+
+    /// Reads `count` elements, several at a time.
+    fn read_each(count: usize, read: &(dyn Fn(usize) -> Result<Vec<PackedRoot>> + Sync)) -> Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count).max(1);
         let next = std::sync::atomic::AtomicUsize::new(0);
         let work = || {
-            let mut read = Vec::new();
+            let mut roots = Vec::new();
             loop {
                 let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let Some(path) = paths.get(index) else { return Ok::<_, Error>(read) };
-                read.extend(read_roots(kind, path, selection, on_folder)?.into_iter().map(|root| (index, root)));
+                if index >= count {
+                    return Ok::<_, Error>(roots);
+                }
+                roots.extend(read(index)?.into_iter().map(|root| (index, root)));
             }
         };
         let mut roots = std::thread::scope(|scope| {
@@ -137,7 +161,7 @@ impl PackedRoots {
             let needed: HashSet<&str> = tops.chain(foreign.iter().map(String::as_str)).collect();
             let is_needed = |path: &str| closure::is_module(path) && needed.contains(closure::top(path));
             if let Some(twin) = root.twins().iter().find(|twin| is_needed(&twin.path)) {
-                return Err(refusal::twin_module(root.folder().unwrap_or(Path::new("")), twin));
+                return Err(refusal::twin_module(&root.ignored_in(&twin.path), twin));
             }
         }
         Ok(())

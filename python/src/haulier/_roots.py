@@ -92,9 +92,9 @@ def loaded_elsewhere(name: str) -> tuple[str, str] | None:
         if not isinstance(file, str) or not file.endswith(".py") or not os.path.isfile(file):
             return None
         file = os.path.abspath(file)
-        if package in _NOT_CODE or not _is_own(file) or _is_in(file, [*_foreign(), *own_roots()]):
-            return None
-        return package, os.path.dirname(file) if hasattr(module, "__path__") else file
+        place = os.path.dirname(file) if hasattr(module, "__path__") else file
+        is_known = package in _NOT_CODE or not _is_own(file) or _is_in(file, _foreign())
+        return None if is_known or root_of(package, place) in own_roots() else (package, place)
     return None
 
 

@@ -96,6 +96,11 @@ class CallMaker:
         payload, by_value, modules = _callables.dumps((fn, args, kwargs))
         return self._make(_UNNAMED, modules, payload, by_value, options)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuse to be pickled, and with it connections and executors: a task makes a connection of its own."""
+        address = self._cluster.address()
+        raise TypeError(f"a connection does not travel; in the task: haulier.connect({address!r})")
+
     def preview(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _preview.Preview:
         """Say what would travel for a call; raises what pickling raises."""
         call = self.call(fn, args, kwargs, Options())

@@ -203,8 +203,7 @@ class Cluster(Deployments):
 
     def __reduce__(self) -> Any:
         """Refuse to be pickled: a task makes a connection of its own."""
-        address = self._native.address()
-        raise TypeError(f"a connection does not travel; in the task: haulier.connect({address!r})")
+        return self._calls.__reduce__()
 
     def __repr__(self) -> str:
         return f"<haulier.Cluster {self._native.address()}{' (closed)' if self.closed else ''}>"

@@ -1,6 +1,6 @@
 //! Folders: which files they have, in which order, and their copy.
 //!
-//! Links are followed as long as they stay inside; each folder is read once.
+//! Links are followed as long as they stay inside, or are single modules of a client; each folder is read once.
 
 use std::{
     fs::{DirEntry, FileType},
@@ -251,7 +251,7 @@ impl<'a> Search<'a> {
     /// Where a link leads, or why it is not followed.
     fn follow(&self, link: &Path, path: &str) -> Result<(PathBuf, FileType), String> {
         let target = link.canonicalize().map_err(|error| format!("'{path}' is a link to nothing: {error}"))?;
-        if !target.starts_with(&self.root) {
+        if !target.starts_with(&self.root) && !self.may_leave(&target, path) {
             return Err(format!("'{path}' is a link that leaves the folder, to '{}'", target.display()));
         }
         if self.chain.contains(&target) {
@@ -259,6 +259,17 @@ impl<'a> Search<'a> {
         }
         let metadata = target.metadata().map_err(|error| format!("'{path}' is a link to nothing: {error}"))?;
         Ok((target, metadata.file_type()))
+    }
+
+    /// Whether a link is followed out of the folder: if it is a module of a client's own, which imports it as it is.
+    fn may_leave(&self, target: &Path, path: &str) -> bool {
+        let is_module = |path: &str| path.ends_with(".py");
+        let is_own = self.flavor == Flavor::Python && self.bad == BadEntry::Skip;
+        let leaves = is_own && is_module(path) && target.to_str().is_some_and(is_module) && target.is_file();
+        if leaves && let Some(folder) = target.parent() {
+            (self.on_folder)(folder);
+        }
+        leaves
     }
 
     fn bad_entry(&mut self, reason: String) -> Result<()> {

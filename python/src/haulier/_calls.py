@@ -176,7 +176,8 @@ class CallMaker:
     def _look(self, modules: Iterable[str]) -> None:
         """Make the scope anew if there are other roots, or packages in none of them."""
         self._elsewhere.update(filter(None, map(_roots.loaded_elsewhere, modules)))
-        known = _roots.own_roots(), {**self._elsewhere, **_roots.own_packages()}
+        roots = _roots.own_roots()
+        known = roots, {**_roots.linked_packages(roots), **self._elsewhere, **_roots.own_packages()}
         if known != self._known or self._scope is None:
             roots, packages = known
             self._scope = self._cluster.code_scope(roots, list(packages.items())) if roots or packages else None

@@ -55,7 +55,7 @@ def _check_place(name: str) -> None:
     if found is None:
         return
     package, place = found
-    root = _roots.root_of(package, place)
+    root = _roots.root_of(package, os.path.realpath(place))
     raise errors.CodeNotFound(
         f"{package} was loaded from {place!r}, which nothing on sys.path leads to: it does not travel",
         operation="send code",

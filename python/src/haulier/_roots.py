@@ -7,6 +7,7 @@ distributions: workers have theirs. Nothing here reads a module; what inside a r
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import site
@@ -23,8 +24,8 @@ def own_roots(path: Sequence[str] | None = None) -> list[str]:
     """Return the import roots of the user's own code, absolute, in the order of ``path`` (default: ``sys.path``)."""
     roots: list[str] = []
     for entry in [*(sys.path if path is None else path), *_editable()[0]]:
-        root = os.path.abspath(entry or os.curdir)
-        if root not in roots and _is_own(root) and (os.path.isdir(root) or _is_archive(root)):
+        root = _absolute(entry or os.curdir)
+        if root and root not in roots and _is_own(root) and (os.path.isdir(root) or _is_archive(root)):
             roots.append(root)
     return roots
 
@@ -34,7 +35,7 @@ def is_own_module(name: str) -> bool:
     file = getattr(sys.modules.get(name), "__file__", None)
     if file is None:
         return False
-    return _is_in(os.path.abspath(file), own_roots()) or _package_of(name) or loaded_elsewhere(name) is not None
+    return _is_in(_absolute(file), own_roots()) or _package_of(name) or loaded_elsewhere(name) is not None
 
 
 def _package_of(name: str) -> bool:
@@ -57,7 +58,7 @@ def _is_archive(root: str) -> bool:
 @functools.cache
 def _standard_library() -> frozenset[str]:
     names = ("stdlib", "platstdlib")
-    return frozenset(os.path.abspath(folder) for name in names if (folder := sysconfig.get_path(name)))
+    return frozenset(_absolute(folder) for name in names if (folder := sysconfig.get_path(name)))
 
 
 @functools.cache
@@ -65,11 +66,11 @@ def _foreign() -> frozenset[str]:
     """Return the folders that are not own although nothing in their names says so."""
     installed = [sysconfig.get_path(name) for name in ("purelib", "platlib")]
     installed += [*site.getsitepackages(), site.getusersitepackages()]
-    own_package = str(Path(os.path.abspath(__file__)).parents[1])
-    script = os.path.abspath(sys.argv[0] or os.curdir) if sys.argv else ""
+    own_package = str(Path(_absolute(__file__)).parents[1])
+    script = _absolute(sys.argv[0] or os.curdir) if sys.argv else ""
     if os.path.dirname(script) == own_package:
         own_package = ""
-    return _standard_library() | {os.path.abspath(folder) for folder in [*installed, own_package] if folder}
+    return _standard_library() | {_absolute(folder) for folder in [*installed, own_package] if folder}
 
 
 def own_packages() -> dict[str, str]:
@@ -91,11 +92,37 @@ def loaded_elsewhere(name: str) -> tuple[str, str] | None:
             continue
         if not isinstance(file, str) or not file.endswith(".py") or not os.path.isfile(file):
             return None
-        file = os.path.abspath(file)
+        file = _absolute(file)
         place = os.path.dirname(file) if hasattr(module, "__path__") else file
         is_known = package in _NOT_CODE or not _is_own(file) or _is_in(file, _foreign())
-        return None if is_known or root_of(package, place) in own_roots() else (package, place)
+        root = root_of(package, place)
+        is_known = is_known or (root in own_roots() and not _leaves(place, root))
+        return None if is_known else (package, place)
     return None
+
+
+def linked_packages(roots: Iterable[str]) -> dict[str, str]:
+    """Return packages that this program has loaded, and that are links in a root to folders outside of it."""
+    packages: dict[str, str] = {}
+    for root in roots:
+        with contextlib.suppress(OSError), os.scandir(root) as entries:
+            for entry in entries:
+                if entry.is_symlink() and entry.name in sys.modules and entry.is_dir() and _leaves(entry.path, root):
+                    packages.setdefault(entry.name, entry.path)
+    return {name: place for name, place in packages.items() if loaded_elsewhere(name) == (name, place)}
+
+
+def _leaves(place: str, root: str) -> bool:
+    """Say whether a folder is a link to one that is not below the root."""
+    return os.path.isdir(place) and not _is_in(os.path.realpath(place), (os.path.realpath(root),))
+
+
+def _absolute(path: str) -> str:
+    """Return the path from the root of the file system; "" if it begins in a working directory that has gone."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        return ""
 
 
 # What travels by value, and what every worker has.
@@ -135,7 +162,7 @@ def _mapped() -> Iterable[tuple[str, str]]:
         elif module is not None and module.__name__ == "editables.redirector":
             known = getattr(finder, "_redirections", None)
         for name, place in known.items() if isinstance(known, dict) else ():
-            folder = os.path.abspath(os.fspath(place))
+            folder = _absolute(os.fspath(place))
             if os.path.basename(folder) == "__init__.py":
                 folder = os.path.dirname(folder)
             elif not os.path.isdir(folder) and os.path.isfile(f"{folder}.py"):

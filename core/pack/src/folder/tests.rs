@@ -52,6 +52,26 @@ fn links_elsewhere_are_not() {
 }
 
 #[test]
+fn a_module_of_a_client_may_be_a_link_elsewhere() {
+    let outside = fixtures::folder(&[("acme/__init__.py", ""), ("shared/one.py", "1"), ("shared/key.txt", "2")]);
+    let acme = outside.path().join("acme");
+    symlink("../shared/one.py", acme.join("one.py")).unwrap();
+    symlink("../shared/key.txt", acme.join("two.py")).unwrap();
+    symlink("../shared/one.py", acme.join("one.txt")).unwrap();
+    let (paths, skipped) = search(&acme, Flavor::Python, BadEntry::Skip).unwrap();
+    assert_eq!((paths, skipped.len()), (vec!["__init__.py".to_owned(), "one.py".to_owned()], 2));
+    let told = std::sync::Mutex::new(Vec::new());
+    let note = |folder: &Path| told.lock().unwrap().push(folder.to_owned());
+    let selection = Selection::default();
+    let rules = selection.bare();
+    let mut telling = Search::new(&acme, Flavor::Python, &rules, BadEntry::Skip, 100).unwrap().telling(&note);
+    telling.everything("").unwrap();
+    drop(telling);
+    assert!(told.into_inner().unwrap().contains(&outside.path().canonicalize().unwrap().join("shared")));
+    search(&acme, Flavor::Python, BadEntry::Refuse).unwrap_err();
+}
+
+#[test]
 fn links_that_go_round() {
     let folder = fixtures::folder(&[("a/x", ""), ("b/y", "")]);
     symlink("../b", folder.path().join("a/to_b")).unwrap();

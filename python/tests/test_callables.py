@@ -4,6 +4,7 @@ import functools
 import math
 import operator
 import pickle
+import sys
 import threading
 import types
 
@@ -175,3 +176,11 @@ def test_the_error_names_what_does_not_pickle(source, expected):
     with pytest.raises(TypeError) as caught:
         _callables.dumps((function_of_main(source, lock=threading.Lock()), (), {}))
     assert any(note.startswith(expected) for note in caught.value.__notes__), caught.value.__notes__
+
+
+def test_modules_of_a_kind_of_their_own_travel_by_name(monkeypatch):
+    own = type("Late", (types.ModuleType,), {})("late_module")
+    own.held = threading.Lock()
+    monkeypatch.setitem(sys.modules, own.__name__, own)
+    payload, by_value, modules = _callables.dumps(function_of_main("def f(): return late", late=own))
+    assert pickle.loads(payload)() is own and by_value and modules >= {"late_module"}

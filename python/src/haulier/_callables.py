@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import importlib
 import io
 import pickle
 import sys
@@ -243,6 +244,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 self.modules.add(obj.__module__)
             if kind is types.FunctionType:
                 self.modules.update(imports(obj.__code__))
+        elif issubclass(kind, types.ModuleType) and _is_importable_module(obj):
+            # Such as libraries put in their own place, to load their parts late.
+            self.modules.add(obj.__name__)
+            return importlib.import_module, (obj.__name__,)
         elif kind is _Cache and entry_point(obj) is None:
             return _cached, (obj.__wrapped__, obj.cache_parameters())
         elif kind is functools.cached_property and "lock" in vars(obj):

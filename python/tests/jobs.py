@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import os
 import socket
 import sys
@@ -22,6 +23,11 @@ def echo(*args, **kwargs):
 
 def square(value):
     return value * value
+
+
+@functools.cache
+def remembered(value):
+    return value
 
 
 def add(left, right):

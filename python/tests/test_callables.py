@@ -4,6 +4,8 @@ import functools
 import math
 import operator
 import pickle
+import sys
+import threading
 import types
 
 import cloudpickle
@@ -126,3 +128,59 @@ def test_a_constant_function_that_changes_is_pickled_again():
     assert pickle.loads(_callables.constant(function).payload)() == 4
     function.__globals__["N"] = []
     assert _callables.constant(function) is None
+
+
+def test_caches_of_the_program_are_made_anew():
+    source = """
+import functools
+@functools.lru_cache(maxsize=7, typed=True)
+def f(n): return n if n < 2 else f(n - 1) + f(n - 2)
+"""
+    function = function_of_main(source)
+    payload, by_value, _ = _callables.dumps(function)
+    again = pickle.loads(payload)
+    assert by_value and again(30) == 832040
+    assert again.cache_parameters() == {"maxsize": 7, "typed": True}
+    assert function.cache_info().currsize == 0
+    assert again.__wrapped__.__globals__["f"] is again
+    assert pickle.loads(_callables.dumps((jobs.remembered, 1))[0])[0] is jobs.remembered
+
+
+def test_cached_properties():
+    source = """
+import functools
+class K:
+    @functools.cached_property
+    def five(self): return 5
+def f(): return K().five, K.five.attrname
+"""
+    assert pickle.loads(_callables.dumps(function_of_main(source))[0])() == (5, "five")
+
+
+OBSTACLES = [
+    ("def f(): return lock", "_thread.lock cannot travel: variable 'lock' of f()"),
+    (
+        "class K:\n    pass\nk = K()\nk.held = [{'here': lock}]\ndef f(): return k",
+        "_thread.lock cannot travel: item 'here', in attribute 'held' of a K, in variable 'k' of f()",
+    ),
+    (
+        "class K:\n    held = lock\ndef f(): return K()",
+        "_thread.lock cannot travel: attribute 'held' of class K, in variable 'K' of f()",
+    ),
+    ("class K:\n    def m(self): return lock\nf = K().m", "_thread.lock cannot travel: variable 'lock' of m()"),
+]
+
+
+@pytest.mark.parametrize(("source", "expected"), OBSTACLES, ids=range(len(OBSTACLES)))
+def test_the_error_names_what_does_not_pickle(source, expected):
+    with pytest.raises(TypeError) as caught:
+        _callables.dumps((function_of_main(source, lock=threading.Lock()), (), {}))
+    assert any(note.startswith(expected) for note in caught.value.__notes__), caught.value.__notes__
+
+
+def test_modules_of_a_kind_of_their_own_travel_by_name(monkeypatch):
+    own = type("Late", (types.ModuleType,), {})("late_module")
+    own.held = threading.Lock()
+    monkeypatch.setitem(sys.modules, own.__name__, own)
+    payload, by_value, modules = _callables.dumps(function_of_main("def f(): return late", late=own))
+    assert pickle.loads(payload)() is own and by_value and modules >= {"late_module"}

@@ -247,3 +247,9 @@ def test_on_a_node(cluster):
 def test_futures_do_not_pickle(pool):
     with pytest.raises(TypeError):
         pickle.dumps(pool.submit(jobs.nothing))
+
+
+def test_connections_do_not_pickle(cluster, pool):
+    for capturing in (lambda: cluster.nodes(), lambda: pool.submit(jobs.nothing)):
+        with pytest.raises(TypeError, match=r"in the task: haulier.connect\("):
+            pool.submit(capturing).result()

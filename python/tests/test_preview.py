@@ -213,3 +213,26 @@ def test_doctests(project):
     project.file("documented.py", '"""Has examples.\n\n' + (project.folder / "example.txt").read_text() + '"""\n')
     assert project.python("-m", "doctest", "example.txt") == ""
     assert project.python("-m", "doctest", "documented.py") == ""
+
+
+@pytest.mark.parametrize("submit", ["pool.submit(acme.rates.rate)", "pool.map(acme.rates.rate, [1])"])
+def test_a_dry_run_shows_the_first_submit(acme, submit):
+    acme.file("acme/rates.py", "import pathlib\ndef rate(*_): pathlib.Path(__file__ + '.ran').touch()\n")
+    program = f"""
+        import os, sys, haulier, acme.rates
+        if __name__ == "__main__":
+            print(sys.argv)
+            with haulier.connect(os.environ["HAULIER_ADDRESS"]) as cluster, cluster.executor() as pool:
+                list({submit})
+            print("never here")
+    """
+    acme.file("program.py", program)
+    for named in (["program.py"], ["-m", "program"], [str(acme.folder / "program.py")]):
+        lines = acme.python("-m", "haulier", "--dry-run", *named, "--own", "3").splitlines()
+        assert lines[0].endswith("'--own', '3']")
+        assert lines[1].startswith("6 files and a call of") and "never here" not in lines
+        assert any("acme/keys/server.pem  (never sent: *.pem)" in line for line in lines)
+    assert not list(acme.folder.glob("**/*.ran"))
+    acme.file("nothing.py", "print('submits nothing')")
+    with pytest.raises(AssertionError, match="the program has submitted nothing"):
+        acme.python("-m", "haulier", "--dry-run", "nothing.py")

@@ -43,19 +43,30 @@ def test_a_folder_behind_a_link(tmp_path, address):
 
 
 def test_names_that_differ_by_case_alone(project):
-    """One of them cannot be where names have no case, so it travels nowhere: the error names it."""
+    """One of them cannot be where names have no case, so it travels nowhere: the error says what to do."""
     write(project, {"shop.py": "NAME = 'small'\n", "Shop.py": "NAME = 'large'\n"})
     project.file("look.py", "import shop, Shop\ndef names(): return shop.NAME, Shop.NAME\n")
     printed = project.run("""
         import look
+        print([left.rule for left in cluster.preview(look.names).left_out if left.path.endswith("/shop.py")])
         try:
-            pool.submit(look.names).result()
-        except haulier.CodeNotFound as error:
-            print(error.name, "nearest: Shop" in str(error))
-        print([left for left in cluster.preview(look.names).left_out if "hop" in str(left)])
+            pool.submit(look.names)
+        except haulier.InvalidArgument as error:
+            print("'shop.py' differs from 'Shop.py' by case only" in str(error))
+            os.system(error.hint.partition("leave one at home: ")[2])
+        import Shop
+        print(pool.submit(lambda: Shop.NAME).result())
+        try:
+            cluster.deploy("twins", "1", ".")
+        except haulier.InvalidArgument as error:
+            print("'shop.py' differs from 'Shop.py' by case only" in str(error), error.hint)
     """)
-    print(printed)
-    assert printed.splitlines()[0] == "shop True"
+    assert printed.splitlines() == [
+        """["differs from 'Shop.py' by case only"]""",
+        "True",
+        "large",
+        "True rename one of them: mv 'shop.py' NEW-NAME",
+    ]
 
 
 def test_the_order_of_the_path(project):
@@ -281,3 +292,38 @@ def test_a_module_that_comes_late_when_the_client_has_gone(project):
                 answer = file.read()
     # The session ends a while after its client, and its tasks with it; until then the module is named.
     assert json.loads(answer).startswith("TaskCanceled") or "'late_by_name.py' of session" in json.loads(answer)
+
+
+def test_modules_and_packages_that_are_links_elsewhere(project, tmp_path_factory):
+    """As build tools and shared folders have them; a change behind a link is seen."""
+    shared = tmp_path_factory.mktemp("shared")
+    (shared / "lib").mkdir()
+    (shared / "lib/__init__.py").write_text("from . import inner\ndef value(): return inner.VALUE\n")
+    (shared / "lib/inner.py").write_text("VALUE = 1\n")
+    (shared / "one.py").write_text("VALUE = 1\n")
+    (project.folder / "linked").symlink_to(shared / "lib", target_is_directory=True)
+    (project.folder / "unused").symlink_to(shared, target_is_directory=True)
+    (project.folder / "single.py").symlink_to(shared / "one.py")
+    project.file("user.py", "import linked, single\ndef values(): return linked.value(), single.VALUE\n")
+    printed = project.run(f"""
+        import pathlib, user
+        print(pool.submit(user.values).result())
+        pathlib.Path({str(shared)!r}, "lib/inner.py").write_text("VALUE = 22")
+        print(pool.submit(user.values).result())
+        pathlib.Path({str(shared)!r}, "one.py").write_text("VALUE = 333")
+        print(pool.submit(user.values).result())
+    """)
+    assert printed.splitlines() == ["(1, 1)", "(22, 1)", "(22, 333)"]
+
+
+def test_a_working_directory_that_has_gone(project):
+    write(project, PACKAGE)
+    printed = project.run("""
+        import sys, tempfile, acme
+        folder = tempfile.mkdtemp()
+        os.chdir(folder)
+        os.rmdir(folder)
+        sys.path.insert(0, "")
+        print(pool.submit(acme.price, 2).result(), pool.submit(lambda: acme.price(3)).result())
+    """)
+    assert printed == "6 9"

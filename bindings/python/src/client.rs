@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use haulier::{
     CodeReference, CodeScope, Codec, ConnectOptions, DeploymentMode, Digest, EnvironmentPolicy, Language,
-    LoadingPolicy, Result, RootKind, Submission, Target, TaskId, runtime,
+    LoadingPolicy, Result, Submission, Target, TaskId, runtime,
 };
 use parking_lot::Mutex;
 use pyo3::{
@@ -257,8 +257,8 @@ impl Cluster {
         self.cluster.cancel(TaskId(task), force).map_err(|error| errors::to_client(py, &error))
     }
 
-    fn code_scope(&self, roots: Vec<PathBuf>) -> Scope {
-        Scope(self.cluster.code_scope(RootKind::Python, roots))
+    fn code_scope(&self, roots: Vec<PathBuf>, packages: Vec<(String, PathBuf)>) -> Scope {
+        Scope(self.cluster.python_scope(roots, packages))
     }
 
     fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {

@@ -76,7 +76,13 @@ impl Cluster {
     /// The code of one class loader (JVM: the elements of its class path) or interpreter (Python: the import roots)
     /// of this client. Nothing is read before the first [`CodeScope::prepare`].
     pub fn code_scope(&self, kind: RootKind, roots: Vec<PathBuf>) -> Arc<CodeScope> {
-        Arc::new(CodeScope::new(self.owner.session.clone(), kind, roots))
+        Arc::new(CodeScope::new(self.owner.session.clone(), kind, roots, Vec::new()))
+    }
+
+    /// The code of a Python interpreter: its import roots, and packages and modules that are in none of them, as folders
+    /// or `.py` files by their dotted names, which is how editable installs may be. They are searched after the roots.
+    pub fn python_scope(&self, roots: Vec<PathBuf>, packages: Vec<(String, PathBuf)>) -> Arc<CodeScope> {
+        Arc::new(CodeScope::new(self.owner.session.clone(), RootKind::Python, roots, packages))
     }
 
     /// Ends a scope whose class loader has gone: the nodes let its code and their loaders of it go. Nothing may be submitted

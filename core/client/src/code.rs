@@ -46,9 +46,15 @@ pub struct CodeScope {
 }
 
 impl CodeScope {
-    pub(crate) fn new(session: Arc<Session>, kind: RootKind, roots: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(
+        session: Arc<Session>,
+        kind: RootKind,
+        roots: Vec<PathBuf>,
+        packages: Vec<(String, PathBuf)>,
+    ) -> Self {
         let scope = Arc::new(Scope {
             kind,
+            packages,
             watch: Mutex::default(),
             changes: AtomicU64::new(0),
             changes_read: AtomicU64::new(0),
@@ -116,6 +122,8 @@ impl CodeScope {
 struct Scope {
     kind: RootKind,
     roots: Vec<PathBuf>,
+    /// Python: packages and modules that have other names than their places would give them, in no root.
+    packages: Vec<(String, PathBuf)>,
     /// Python: of the last reading.
     watch: Mutex<Option<Watch>>,
     /// How often files were seen to have changed.
@@ -212,8 +220,10 @@ impl Scope {
         snapshot: &PackedRoots,
         start: &[String],
     ) -> Result<CodeReference> {
-        let (mut new, foreign) = snapshot.closure_and_foreign(self.kind, start);
+        let (closure, foreign) = snapshot.closure_entries(self.kind, start);
+        let mut new = snapshot.digests_of(&closure);
         if self.kind == RootKind::Python {
+            snapshot.check_twins(&closure, &foreign)?;
             self.foreign.lock().note(snapshot.digest, start, foreign);
         }
         session.code.offered.lock().retain_new(standing.epoch, &mut new);
@@ -263,9 +273,12 @@ impl Scope {
             let read = |path: &[PathBuf]| PackedRoots::read(self.kind, path, selection, &|_| {});
             return code.unchanged.read(&self.roots, read);
         }
+        let places: Vec<PathBuf> =
+            self.roots.iter().chain(self.packages.iter().map(|(_, place)| place)).cloned().collect();
         for by_kernel in [true, false] {
-            let watch = Watch::begin(&self.roots, selection.brings_back(&self.roots), by_kernel);
-            let read = PackedRoots::read(self.kind, &self.roots, selection, &|folder| watch.folder(folder))?;
+            let watch = Watch::begin(&self.roots, selection.brings_back(&places), by_kernel);
+            let told = |folder: &Path| watch.folder(folder);
+            let read = PackedRoots::read_python(&self.roots, &self.packages, selection, &told)?;
             let is_kept = |folder: &Path| read.roots.iter().any(|root| root.reads_from(folder));
             if let Some(watch) = watch.complete(is_kept) {
                 *self.watch.lock() = Some(watch);

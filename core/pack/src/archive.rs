@@ -168,7 +168,7 @@ fn acceptable(header: &Header, opening: &Opening<'_>, paths: &mut PathSet) -> Re
     if !header.is_readable() {
         return Err(format!("'{}' is compressed by method {}; deflate is known", name.escape_debug(), header.method));
     }
-    paths.add(&path)?;
+    paths.add(&path).map_err(|twin| twin.to_string())?;
     Ok(Some(path))
 }
 

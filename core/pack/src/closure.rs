@@ -8,3 +8,4 @@ mod python;
 
 pub use jvm::jvm;
 pub use python::python;
+pub(crate) use python::{is_module, top};

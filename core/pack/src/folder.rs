@@ -1,6 +1,6 @@
 //! Folders: which files they have, in which order, and their copy.
 //!
-//! Links are followed as long as they stay inside; each folder is read once.
+//! Links are followed as long as they stay inside, or are single modules of a client; each folder is read once.
 
 use std::{
     fs::{DirEntry, FileType},
@@ -14,7 +14,7 @@ use crate::{
     LeftOut,
     content::{BLOCK_SIZE, Content, PrivateCopy, open, read_file},
     limits::Budget,
-    paths::{BadEntry, PathSet},
+    paths::{BadEntry, PathSet, Twin},
     refusal,
     selection::{BYTECODE, Reach, Rules, Verdict},
 };
@@ -62,6 +62,33 @@ pub(crate) struct Search<'a> {
     pub(crate) left_out: Vec<LeftOut>,
     /// How many more are left out.
     pub(crate) left_out_more: usize,
+}
+
+/// What searches have come to.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    pub(crate) found: Vec<Found>,
+    pub(crate) skipped: Vec<String>,
+    pub(crate) left_out: Vec<LeftOut>,
+    /// How many more are left out.
+    pub(crate) left_out_more: usize,
+}
+
+impl Gathered {
+    /// Adds what another search has come to.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.found.extend(other.found);
+        self.skipped.extend(other.skipped);
+        self.left_out.extend(other.left_out);
+        self.left_out_more += other.left_out_more;
+    }
+}
+
+impl From<Search<'_>> for Gathered {
+    fn from(search: Search<'_>) -> Self {
+        let Search { found, skipped, left_out, left_out_more, .. } = search;
+        Self { found, skipped, left_out, left_out_more }
+    }
 }
 
 impl<'a> Search<'a> {
@@ -224,7 +251,7 @@ impl<'a> Search<'a> {
     /// Where a link leads, or why it is not followed.
     fn follow(&self, link: &Path, path: &str) -> Result<(PathBuf, FileType), String> {
         let target = link.canonicalize().map_err(|error| format!("'{path}' is a link to nothing: {error}"))?;
-        if !target.starts_with(&self.root) {
+        if !target.starts_with(&self.root) && !self.may_leave(&target, path) {
             return Err(format!("'{path}' is a link that leaves the folder, to '{}'", target.display()));
         }
         if self.chain.contains(&target) {
@@ -232,6 +259,17 @@ impl<'a> Search<'a> {
         }
         let metadata = target.metadata().map_err(|error| format!("'{path}' is a link to nothing: {error}"))?;
         Ok((target, metadata.file_type()))
+    }
+
+    /// Whether a link is followed out of the folder: if it is a module of a client's own, which imports it as it is.
+    fn may_leave(&self, target: &Path, path: &str) -> bool {
+        let is_module = |path: &str| path.ends_with(".py");
+        let is_own = self.flavor == Flavor::Python && self.bad == BadEntry::Skip;
+        let leaves = is_own && is_module(path) && target.to_str().is_some_and(is_module) && target.is_file();
+        if leaves && let Some(folder) = target.parent() {
+            (self.on_folder)(folder);
+        }
+        leaves
     }
 
     fn bad_entry(&mut self, reason: String) -> Result<()> {
@@ -265,6 +303,8 @@ pub(crate) struct Files {
     pub(crate) entries: Vec<Entry>,
     pub(crate) content: Content,
     pub(crate) skipped: Vec<String>,
+    /// Left out, because another file has the name where names have no case.
+    pub(crate) twins: Vec<Twin>,
 }
 
 impl Files {
@@ -277,11 +317,18 @@ impl Files {
             Keep::Copy => Some(Copying::new()?),
         };
         let (mut paths, mut files) = (PathSet::default(), Vec::new());
-        let (mut entries, mut skipped) = (Vec::with_capacity(found.len()), Vec::new());
+        let (mut entries, mut skipped, mut twins) = (Vec::with_capacity(found.len()), Vec::new(), Vec::new());
         let mut block = vec![0; BLOCK_SIZE];
         for Found { path, file, .. } in found {
-            let opened = paths.add(&path).map_err(refusal::refused).and_then(|()| open(&file));
-            let (opened, executable) = match opened {
+            match paths.add(&path) {
+                Ok(()) => {}
+                Err(twin) if bad == BadEntry::Refuse => return Err(refusal::twin(&twin)),
+                Err(twin) => {
+                    twins.push(twin);
+                    continue;
+                }
+            }
+            let (opened, executable) = match open(&file) {
                 Ok(opened) => opened,
                 Err(error) if bad == BadEntry::Skip && error.kind() != ErrorKind::ResourceExhausted => {
                     skipped.push(error.message().to_owned());
@@ -305,7 +352,7 @@ impl Files {
             Some(copy) => Content::Copy(copy.finish()?.into()),
             None => Content::Files(files.into()),
         };
-        Ok(Self { entries, content, skipped })
+        Ok(Self { entries, content, skipped, twins })
     }
 }
 

@@ -13,6 +13,7 @@ use haulier_model::{Digest, Result, Root};
 use crate::{
     DenyList, LeftOut, Limits, ReadOptions, Selection,
     content::Content,
+    paths::Twin,
     refusal::{self, InOperation},
     source,
 };
@@ -33,8 +34,11 @@ pub struct PackedRoot {
     skipped: Vec<String>,
     left_out: Vec<LeftOut>,
     left_out_more: usize,
+    twins: Vec<Twin>,
     file: Option<PathBuf>,
     folders: Option<(PathBuf, HashSet<PathBuf>)>,
+    /// Python: the paths of packages that have places of their own, and these places.
+    packages: Vec<(String, PathBuf)>,
 }
 
 impl PackedRoot {
@@ -91,6 +95,20 @@ impl PackedRoot {
             .in_operation(|| format!("read modules in '{}'", dir.display()))
     }
 
+    /// Reads packages and modules of a Python client that are imported under other names than their places would give
+    /// them, as editable installs do: folders or `.py` files by their dotted names. They become one root, in which each is
+    /// where its name says. The ignore file is that at the top of each folder, its paths begin with the package's name.
+    /// What is left out otherwise, `on_folder`, limits and errors are those of [`PackedRoot::read_python_root`].
+    pub fn read_python_packages(
+        packages: &[(String, PathBuf)],
+        selection: &Selection,
+        limits: &Limits,
+        on_folder: &(dyn Fn(&Path) + Sync),
+    ) -> Result<Self> {
+        source::read_python_packages(packages, selection, limits, on_folder)
+            .in_operation(|| "read packages of editable installs".to_owned())
+    }
+
     /// Reads an archive that is an element of `sys.path` of a Python client: a zipapp, an egg. Each late read of it is
     /// verified. What `deny` matches, what is compiled, and entries that cannot travel are left out. Limits and errors are
     /// those of [`PackedRoot::read_source`].
@@ -112,8 +130,10 @@ impl PackedRoot {
             skipped,
             left_out: Vec::new(),
             left_out_more: 0,
+            twins: Vec::new(),
             file: None,
             folders: None,
+            packages: Vec::new(),
         };
         for entry in &packed.root.entries {
             let path = entry.path.as_str();
@@ -126,6 +146,15 @@ impl PackedRoot {
 
     pub(crate) fn without(self, left_out: Vec<LeftOut>, more: usize) -> Self {
         Self { left_out, left_out_more: more, ..self }
+    }
+
+    pub(crate) fn without_twins(self, twins: Vec<Twin>) -> Self {
+        Self { twins, ..self }
+    }
+
+    /// What is left out because another entry has its name where names have no case.
+    pub(crate) fn twins(&self) -> &[Twin] {
+        &self.twins
     }
 
     pub(crate) fn of_file(self, file: &Path) -> Self {
@@ -141,9 +170,34 @@ impl PackedRoot {
         Self { folders: Some((dir.to_owned(), kept)), ..self }
     }
 
-    /// Python: the import root, as it was named.
-    pub fn folder(&self) -> Option<&Path> {
-        self.folders.as_ref().map(|(dir, _)| dir.as_path())
+    pub(crate) fn of_packages(self, packages: Vec<(String, PathBuf)>, kept: HashSet<PathBuf>) -> Self {
+        Self { folders: Some((PathBuf::from(&self.name), kept)), packages, ..self }
+    }
+
+    /// Where the entry at `path` is, or was left out: its file, as far as that is known. Of "" the root itself.
+    pub fn place_of(&self, path: &str) -> PathBuf {
+        if let Some((package, place)) = self.package_of(path) {
+            let rest = path[package.len()..].trim_start_matches('/');
+            // A module is a file: there is nothing below it.
+            return if place.is_file() { place.to_owned() } else { place.join(rest) };
+        }
+        let folder = self.folders.as_ref().map(|(dir, _)| dir.as_path()).or(self.file());
+        folder.unwrap_or(Path::new(&self.name)).join(path)
+    }
+
+    /// The folder of the ignore file that the entry at `path` is judged by.
+    pub(crate) fn ignored_in(&self, path: &str) -> PathBuf {
+        match self.package_of(path) {
+            Some((_, place)) if place.is_file() => place.parent().unwrap_or(place).to_owned(),
+            Some((_, place)) => place.to_owned(),
+            None => self.place_of(""),
+        }
+    }
+
+    fn package_of(&self, path: &str) -> Option<(&str, &Path)> {
+        let is_in = |package: &str| path.strip_prefix(package).is_some_and(|rest| rest.starts_with(['/', '.']));
+        let found = self.packages.iter().find(|(package, _)| path == package || is_in(package));
+        found.map(|(package, place)| (package.as_str(), place.as_path()))
     }
 
     /// Python: whether entries were read from this folder, a path without links.

@@ -3,7 +3,7 @@
 mod chunked;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use haulier_model::{Digest, Error, ErrorKind, Manifest, Result, RootKind};
 
-use crate::{Limits, PackedRoot, Selection, closure, stream::RecordWriter};
+use crate::{Limits, PackedRoot, Selection, closure, refusal, stream::RecordWriter};
 
 pub use chunked::size_of_chunks;
 
@@ -76,14 +76,38 @@ impl PackedRoots {
         selection: &Selection,
         on_folder: &(dyn Fn(&Path) + Sync),
     ) -> Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(paths.len()).max(1);
+        Self::read_each(paths.len(), &|index| read_roots(kind, &paths[index], selection, on_folder))
+    }
+
+    /// As [`PackedRoots::read`] of Python; `packages` come after all roots, see [`PackedRoot::read_python_packages`].
+    pub fn read_python(
+        paths: &[PathBuf],
+        packages: &[(String, PathBuf)],
+        selection: &Selection,
+        on_folder: &(dyn Fn(&Path) + Sync),
+    ) -> Result<Self> {
+        let count = paths.len() + usize::from(!packages.is_empty());
+        Self::read_each(count, &|index| match paths.get(index) {
+            Some(path) => read_roots(RootKind::Python, path, selection, on_folder),
+            None => {
+                let limits = Limits::of_import_roots();
+                Ok(vec![PackedRoot::read_python_packages(packages, selection, &limits, on_folder)?])
+            }
+        })
+    }
+
+    /// Reads `count` elements, several at a time.
+    fn read_each(count: usize, read: &(dyn Fn(usize) -> Result<Vec<PackedRoot>> + Sync)) -> Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count).max(1);
         let next = std::sync::atomic::AtomicUsize::new(0);
         let work = || {
-            let mut read = Vec::new();
+            let mut roots = Vec::new();
             loop {
                 let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let Some(path) = paths.get(index) else { return Ok::<_, Error>(read) };
-                read.extend(read_roots(kind, path, selection, on_folder)?.into_iter().map(|root| (index, root)));
+                if index >= count {
+                    return Ok::<_, Error>(roots);
+                }
+                roots.extend(read(index)?.into_iter().map(|root| (index, root)));
             }
         };
         let mut roots = std::thread::scope(|scope| {
@@ -111,7 +135,12 @@ impl PackedRoots {
     /// As [`PackedRoots::closure`]; and, of Python, the top-level names that it imports and that no root has.
     pub fn closure_and_foreign(&self, kind: RootKind, start: &[String]) -> (Vec<Digest>, Vec<String>) {
         let (found, foreign) = self.closure_entries(kind, start);
-        (found.into_iter().map(|(root, entry)| self.roots[root].root.entries[entry].digest).collect(), foreign)
+        (self.digests_of(&found), foreign)
+    }
+
+    /// The digests of entries, given by the indices of root and entry.
+    pub fn digests_of(&self, entries: &[(usize, usize)]) -> Vec<Digest> {
+        entries.iter().map(|(root, entry)| self.roots[*root].root.entries[*entry].digest).collect()
     }
 
     /// As [`PackedRoots::closure`], by the indices of root and entry; and, of Python, the top-level names that the closure
@@ -121,6 +150,21 @@ impl PackedRoots {
             RootKind::Jvm => (closure::jvm(&self.roots, start), Vec::new()),
             RootKind::Python => closure::python(&self.roots, start),
         }
+    }
+
+    /// Refuses a closure of Python (see [`PackedRoots::closure_entries`]) some module of which is not there, because another
+    /// one has its name where names have no case. `InvalidArgument` that names both.
+    pub fn check_twins(&self, found: &[(usize, usize)], foreign: &[String]) -> Result<()> {
+        for (number, root) in self.roots.iter().enumerate().filter(|(_, root)| !root.twins().is_empty()) {
+            let of_root = found.iter().filter(|(of, _)| *of == number);
+            let tops = of_root.map(|(_, index)| closure::top(root.root.entries[*index].path.as_str()));
+            let needed: HashSet<&str> = tops.chain(foreign.iter().map(String::as_str)).collect();
+            let is_needed = |path: &str| closure::is_module(path) && needed.contains(closure::top(path));
+            if let Some(twin) = root.twins().iter().find(|twin| is_needed(&twin.path)) {
+                return Err(refusal::twin_module(&root.ignored_in(&twin.path), twin));
+            }
+        }
+        Ok(())
     }
 
     /// The names of classes whose bytes these are, as internal names.

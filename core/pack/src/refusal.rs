@@ -4,9 +4,26 @@ use std::{io, path::Path};
 
 use haulier_model::{Error, ErrorKind, Result, Retry};
 
+use crate::{IGNORE_FILE, paths::Twin};
+
 /// The source is not acceptable as it is; `problem` says why.
 pub(crate) fn refused(problem: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidArgument, "", problem)
+}
+
+/// Two entries of the source would be one where names have no case.
+pub(crate) fn twin(twin: &Twin) -> Error {
+    refused(format!("{twin}: where names have no case they are one file"))
+        .hint(format!("rename one of them: mv '{}' NEW-NAME", twin.path))
+}
+
+/// As [`twin`], of a module that a task needs, in the import root `dir`.
+pub(crate) fn twin_module(dir: &Path, twin: &Twin) -> Error {
+    let (path, ignore_file) = (&twin.path, dir.join(IGNORE_FILE));
+    refused(format!("{twin}: only one of them can travel, and the task needs both or either"))
+        .in_operation(format!("read modules in '{}'", dir.display()))
+        .context("module", dir.join(path).display().to_string())
+        .hint(format!("rename one of them, or leave one at home: echo '/{path}' >> '{}'", ignore_file.display()))
 }
 
 /// The source is larger than allowed.

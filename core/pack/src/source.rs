@@ -9,20 +9,20 @@ use std::{
 use haulier_model::{Original, Result, Root, RootKind};
 
 use crate::{
-    DenyList, KnownDigests, Limits, PackedRoot,
+    DenyList, KnownDigests, LeftOut, Limits, PackedRoot,
     archive::{Archive, Opened, Opening, place_as_is, place_in_wheel},
     content::{self, Content},
     fat_jar,
-    folder::{Files, Flavor, Found, Keep, Search},
+    folder::{Files, Flavor, Found, Gathered, Keep, Search},
     limits::Budget,
-    paths::BadEntry,
+    paths::{BadEntry, Twin},
     refusal,
     selection::Selection,
 };
 
 mod python_root;
 
-pub(crate) use python_root::read_python_root;
+pub(crate) use python_root::{read_python_packages, read_python_root};
 
 /// Left out of every deployed folder.
 const NEVER_DEPLOYED: &str = ".git";
@@ -202,15 +202,24 @@ fn has(search: &Search<'_>, ends: fn(&str) -> bool) -> bool {
 fn of_search(
     name: String,
     kind: RootKind,
-    mut search: Search<'_>,
+    search: impl Into<Gathered>,
     bad: BadEntry,
     keep: Keep,
     budget: &mut Budget<'_>,
 ) -> Result<PackedRoot> {
-    let mut files = Files::read(std::mem::take(&mut search.found), bad, keep, budget)?;
-    search.skipped.append(&mut files.skipped);
-    files.skipped = search.skipped;
-    Ok(of_files(name, kind, files)?.without(search.left_out, search.left_out_more))
+    let Gathered { found, mut skipped, mut left_out, left_out_more } = search.into();
+    let mut files = Files::read(found, bad, keep, budget)?;
+    skipped.append(&mut files.skipped);
+    let twins = std::mem::take(&mut files.twins);
+    match kind {
+        RootKind::Jvm => skipped.extend(twins.iter().map(Twin::to_string)),
+        RootKind::Python => left_out.extend(twins.iter().map(|twin| LeftOut {
+            path: twin.path.clone(),
+            rule: format!("differs from '{}' by case only", twin.kept),
+        })),
+    }
+    files.skipped = skipped;
+    Ok(of_files(name, kind, files)?.without(left_out, left_out_more).without_twins(twins))
 }
 
 fn of_files(name: String, kind: RootKind, files: Files) -> Result<PackedRoot> {

@@ -21,8 +21,9 @@ pub mod v1 {
     include!("generated/haulier.v1.rs");
 }
 
-/// The version of the protocol between client, node and worker. Both sides must speak the same one.
-pub const PROTOCOL_VERSION: u32 = 1;
+/// The version of the protocol between client, node and worker. Both sides must speak the same one: clients of version 1
+/// do not say that they are in a worker, so that a task which waits for another one might wait for ever.
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Large enough for a batch of the control stream or a chunk of a pack, small enough to bound what a stranger can make
 /// us buffer.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import importlib
 import io
 import pickle
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from haulier import _native
+from haulier import _native, _obstacles
 
 PICKLE_PROTOCOL = 5
 
@@ -204,6 +205,22 @@ class Pickled:
 
 
 def _dumps_by_value(value: object, buffers: Buffers | None) -> tuple[bytes, bool, frozenset[str]]:
+    try:
+        return _by_value(value, buffers)
+    except Exception as error:
+        _obstacles.note(error, value, _pickles)
+        raise
+
+
+def _pickles(value: object) -> bool:
+    try:
+        _by_value(value, None)
+    except Exception:
+        return False
+    return True
+
+
+def _by_value(value: object, buffers: Buffers | None) -> tuple[bytes, bool, frozenset[str]]:
     with io.BytesIO() as file:
         pickler = _Pickler(file, PICKLE_PROTOCOL, buffers)
         pickler.dump(value)
@@ -227,7 +244,31 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 self.modules.add(obj.__module__)
             if kind is types.FunctionType:
                 self.modules.update(imports(obj.__code__))
+        elif issubclass(kind, types.ModuleType) and _is_importable_module(obj):
+            # Such as libraries put in their own place, to load their parts late.
+            self.modules.add(obj.__name__)
+            return importlib.import_module, (obj.__name__,)
+        elif kind is _Cache and entry_point(obj) is None:
+            return _cached, (obj.__wrapped__, obj.cache_parameters())
+        elif kind is functools.cached_property and "lock" in vars(obj):
+            # Up to Python 3.11 each has a lock.
+            return functools.cached_property, (obj.func,), {k: v for k, v in vars(obj).items() if k != "lock"}
         return super().reducer_override(obj)
+
+
+_Cache = type(functools.cache(len))
+
+
+def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Callable[..., Any]:
+    """Make a cache of one's own on a worker: ``functools`` pickles them by name, which nothing there has."""
+    import functools
+
+    made: Callable[..., Any] = functools.lru_cache(**parameters)(function)
+    return made
+
+
+# It travels by value, because a worker may have another version of this library.
+_cached.__module__ = "__main__"
 
 
 @functools.lru_cache(maxsize=1024)

@@ -75,7 +75,9 @@ class CallMaker:
         self._node_loads = cluster.peer_loading()
         self._lock = threading.Lock()
         self._path: list[str] = []
-        self._roots: list[str] = []
+        self._looked: set[str] = set()
+        self._elsewhere: dict[str, str] = {}
+        self._known: tuple[list[str], dict[str, str]] = ([], {})
         self._scope: _native.Scope | None = None
         self._templates: dict[tuple[Any, ...], _native.Template] = {}
 
@@ -93,6 +95,11 @@ class CallMaker:
             return self._make(_RUN_PICKLED, constant.modules, payload, True, options)
         payload, by_value, modules = _callables.dumps((fn, args, kwargs))
         return self._make(_UNNAMED, modules, payload, by_value, options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuse to be pickled, and with it connections and executors: a task makes a connection of its own."""
+        address = self._cluster.address()
+        raise TypeError(f"a connection does not travel; in the task: haulier.connect({address!r})")
 
     def preview(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _preview.Preview:
         """Say what would travel for a call; raises what pickling raises."""
@@ -153,7 +160,7 @@ class CallMaker:
         )
 
     def _code(self, by_value: bool, modules: Iterable[str]) -> _native.Scope | None:
-        """Return the code of this project as nodes may load it; a new one when ``sys.path`` has changed.
+        """Return the code of this project as nodes may load it; a new one when ``sys.path`` has changed, or needs more.
 
         Where the node takes no code, what needs none of ours goes without; the rest is refused with the reason.
         """
@@ -161,11 +168,19 @@ class CallMaker:
             return None
         if not (self._node_loads or by_value or any(map(_roots.is_own_module, modules))):
             return None
-        if sys.path != self._path:
+        if sys.path != self._path or not self._looked.issuperset(modules):
             with self._lock:
-                roots = _roots.own_roots()
-                if roots != self._roots or self._scope is None:
-                    self._scope = self._cluster.code_scope(roots) if roots else None
-                    self._roots = roots
-                self._path = list(sys.path)
+                self._look(modules)
         return self._scope
+
+    def _look(self, modules: Iterable[str]) -> None:
+        """Make the scope anew if there are other roots, or packages in none of them."""
+        self._elsewhere.update(filter(None, map(_roots.loaded_elsewhere, modules)))
+        roots = _roots.own_roots()
+        known = roots, {**_roots.linked_packages(roots), **self._elsewhere, **_roots.own_packages()}
+        if known != self._known or self._scope is None:
+            roots, packages = known
+            self._scope = self._cluster.code_scope(roots, list(packages.items())) if roots or packages else None
+            self._known = known
+        self._looked.update(modules)
+        self._path = list(sys.path)

@@ -201,5 +201,9 @@ class Cluster(Deployments):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __reduce__(self) -> Any:
+        """Refuse to be pickled: a task makes a connection of its own."""
+        return self._calls.__reduce__()
+
     def __repr__(self) -> str:
         return f"<haulier.Cluster {self._native.address()}{' (closed)' if self.closed else ''}>"

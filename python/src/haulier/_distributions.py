@@ -1,7 +1,7 @@
 """Which installed distributions the code of a call needs, as requirements: "numpy==2.4.1".
 
-Which names the code imports is found by the core; here they become distributions of this interpreter. Nothing here
-imports anything, or knows connections.
+Which names the code imports is found by the core; here they become distributions of this interpreter, or the reason
+why they cannot be had elsewhere. Nothing here imports anything, or knows connections.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Literal
+
+from haulier import _roots, errors
 
 Environment = Literal["check", "build", "ignore"]
 
@@ -39,10 +41,29 @@ def finder(start: Iterable[str], environment: Environment) -> Callable[[list[str
     named = frozenset(name.partition(".")[0] for name in start)
 
     def requirements(names: list[str], of_arguments: list[str]) -> list[str]:
+        for name in names:
+            _check_place(name)
         imported = (name for name in names if environment == "build" or name in named or name in sys.modules)
         return required((*imported, *of_arguments))
 
     return requirements
+
+
+def _check_place(name: str) -> None:
+    """Refuse a module that this program has, and no worker would find."""
+    found = _roots.loaded_elsewhere(name)
+    if found is None:
+        return
+    package, place = found
+    root = _roots.root_of(package, os.path.realpath(place))
+    raise errors.CodeNotFound(
+        f"{package} was loaded from {place!r}, which nothing on sys.path leads to: it does not travel",
+        operation="send code",
+        context={"module": package, "place": place},
+        hint=f"start the program with PYTHONPATH={root}"
+        if root
+        else f"pip install it without --editable, or deploy it: haulier deploy {package} <wheel>",
+    )
 
 
 def required(names: Iterable[str]) -> list[str]:

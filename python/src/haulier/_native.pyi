@@ -108,7 +108,9 @@ class Cluster:
         """Submit a task and return its number; ``token`` comes back with the result."""
 
     def cancel(self, task: int, force: bool) -> bool: ...
-    def code_scope(self, roots: Sequence[str]) -> Scope: ...
+    def code_scope(self, roots: Sequence[str], packages: Sequence[tuple[str, str]]) -> Scope:
+        """Return the code of these roots; ``packages``: folders or files by their dotted names, in no root."""
+
     def nodes(self) -> list[dict[str, Any]]:
         """Return the fields of `haulier.Node`, by name."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import os
 import re
+import sys
 
 from haulier import _roots
 
@@ -29,7 +30,10 @@ def _path(roots: list[str], found: re.Match[str]) -> str:
         path = os.path.join(root, found["path"])
         if os.path.basename(root) == found["root"] and os.path.isfile(path):
             return path
-    return found[0]
+    # Of a package that its place does not name.
+    module = found["path"].removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file if isinstance(file, str) and os.path.isfile(file) else found[0]
 
 
 def _with_sources(trace: str) -> str:

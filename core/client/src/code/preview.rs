@@ -55,8 +55,7 @@ impl Scope {
         let changes = self.changes.load(std::sync::atomic::Ordering::Acquire);
         let snapshot = self.snapshot(session, changes)?;
         let (closure, foreign) = snapshot.closure_entries(self.kind, start);
-        let digest = |(root, entry): &(usize, usize)| snapshot.roots[*root].root.entries[*entry].digest;
-        let mut new: Vec<Digest> = closure.iter().map(digest).collect();
+        let mut new = snapshot.digests_of(&closure);
         session.code.offered.lock().retain_new_of_now(&mut new);
         let mut preview = of(&snapshot, &closure.into_iter().collect(), &new.into_iter().collect());
         preview.foreign = foreign;
@@ -68,10 +67,9 @@ impl Scope {
 fn of(snapshot: &PackedRoots, closure: &HashSet<(usize, usize)>, new: &HashSet<Digest>) -> CodePreview {
     let mut preview = CodePreview::default();
     for (number, root) in snapshot.roots.iter().enumerate() {
-        let folder = root.folder().or(root.file()).map(PathBuf::from).unwrap_or_else(|| PathBuf::from(&root.name));
         for (index, entry) in root.root.entries.iter().enumerate() {
             let file = PreviewedFile {
-                path: folder.join(entry.path.as_str()),
+                path: root.place_of(entry.path.as_str()),
                 name: entry.path.as_str().to_owned(),
                 size: entry.size,
                 digest: entry.digest,
@@ -83,9 +81,9 @@ fn of(snapshot: &PackedRoots, closure: &HashSet<(usize, usize)>, new: &HashSet<D
             }
         }
         let named =
-            |out: &LeftOut| LeftOut { path: folder.join(&out.path).display().to_string(), rule: out.rule.clone() };
+            |out: &LeftOut| LeftOut { path: root.place_of(&out.path).display().to_string(), rule: out.rule.clone() };
         preview.left_out.extend(root.left_out().iter().map(named));
-        let bad = |reason: &String| LeftOut { path: folder.display().to_string(), rule: reason.clone() };
+        let bad = |reason: &String| LeftOut { path: root.place_of("").display().to_string(), rule: reason.clone() };
         preview.left_out.extend(root.skipped().iter().map(bad));
         preview.left_out_more += root.left_out_more();
     }

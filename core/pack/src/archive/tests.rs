@@ -165,7 +165,7 @@ fn hostile_entries() {
         ("has an empty or '.' part", named("a//b")),
         ("has an empty or '.' part", named("./b")),
         ("is empty", named("")),
-        ("differs from another entry by case only", named("A/b.CLASS")),
+        ("'A/b.CLASS' differs from 'a/B.class' by case only", named("A/b.CLASS")),
         ("is there twice", named("a/B.class")),
         ("is no UTF-8", with(|part| (part.name, part.local_name) = (b"\xFF".to_vec(), b"\xFF".to_vec()))),
         ("is a symbolic link", with(|part| part.mode = 0o120_777)),

@@ -63,18 +63,28 @@ impl Walk<'_> {
 fn is_regular(root: &PackedRoot, name: &str) -> bool {
     let package = root.starts(name, "/__init__.").any(|index| {
         let path = root.root.entries[index].path.as_str();
-        is_module(&path[name.len() + 1..])
+        is_module_here(&path[name.len() + 1..])
     });
     package || modules(root, name).next().is_some()
 }
 
 /// The files at the top that are the module `name`: a source, or machine code.
 fn modules<'a>(root: &'a PackedRoot, name: &'a str) -> impl Iterator<Item = usize> + 'a {
-    root.starts(name, ".").filter(|index| is_module(root.root.entries[*index].path.as_str()))
+    root.starts(name, ".").filter(|index| is_module_here(root.root.entries[*index].path.as_str()))
 }
 
-fn is_module(file: &str) -> bool {
-    !file.contains('/') && [".py", ".so", ".pyd"].iter().any(|extension| file.ends_with(extension))
+fn is_module_here(file: &str) -> bool {
+    !file.contains('/') && is_module(file)
+}
+
+/// Whether a file is one that is imported: a source, or machine code.
+pub(crate) fn is_module(file: &str) -> bool {
+    [".py", ".so", ".pyd"].iter().any(|extension| file.ends_with(extension))
+}
+
+/// The top-level name that a path belongs to.
+pub(crate) fn top(path: &str) -> &str {
+    path.split(['/', '.']).next().unwrap_or(path)
 }
 
 #[cfg(test)]

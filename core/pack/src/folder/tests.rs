@@ -52,6 +52,26 @@ fn links_elsewhere_are_not() {
 }
 
 #[test]
+fn a_module_of_a_client_may_be_a_link_elsewhere() {
+    let outside = fixtures::folder(&[("acme/__init__.py", ""), ("shared/one.py", "1"), ("shared/key.txt", "2")]);
+    let acme = outside.path().join("acme");
+    symlink("../shared/one.py", acme.join("one.py")).unwrap();
+    symlink("../shared/key.txt", acme.join("two.py")).unwrap();
+    symlink("../shared/one.py", acme.join("one.txt")).unwrap();
+    let (paths, skipped) = search(&acme, Flavor::Python, BadEntry::Skip).unwrap();
+    assert_eq!((paths, skipped.len()), (vec!["__init__.py".to_owned(), "one.py".to_owned()], 2));
+    let told = std::sync::Mutex::new(Vec::new());
+    let note = |folder: &Path| told.lock().unwrap().push(folder.to_owned());
+    let selection = Selection::default();
+    let rules = selection.bare();
+    let mut telling = Search::new(&acme, Flavor::Python, &rules, BadEntry::Skip, 100).unwrap().telling(&note);
+    telling.everything("").unwrap();
+    drop(telling);
+    assert!(told.into_inner().unwrap().contains(&outside.path().canonicalize().unwrap().join("shared")));
+    search(&acme, Flavor::Python, BadEntry::Refuse).unwrap_err();
+}
+
+#[test]
 fn links_that_go_round() {
     let folder = fixtures::folder(&[("a/x", ""), ("b/y", "")]);
     symlink("../b", folder.path().join("a/to_b")).unwrap();
@@ -139,9 +159,10 @@ fn twins_and_limits() {
     let folder = fixtures::folder(&[("A.txt", "12345"), ("a.txt", "12345")]);
     let default = Limits::default;
     let error = read(folder.path(), BadEntry::Refuse, Keep::Paths, &default()).err().unwrap();
-    assert!(error.message().contains("by case only"), "{error}");
+    assert!(error.message().contains("'a.txt' differs from 'A.txt' by case only"), "{error}");
+    assert!(error.hint_text().contains("mv 'a.txt'"), "{error}");
     let files = read(folder.path(), BadEntry::Skip, Keep::Copy, &default()).unwrap();
-    assert_eq!((files.entries.len(), files.skipped.len()), (1, 1));
+    assert_eq!((files.entries.len(), files.twins.len(), files.skipped.len()), (1, 1, 0));
     let other = fixtures::folder(&[("a.txt", "12345"), ("b.txt", "12345")]);
     for limits in [Limits { size: 9, ..default() }, Limits { entry_size: 4, ..default() }] {
         let error = read(other.path(), BadEntry::Refuse, Keep::Copy, &limits).err().unwrap();

@@ -3,14 +3,18 @@
 //! A program may lie beside anything, in a home folder beside gigabytes. So nothing is read before it is known how much
 //! it would be.
 
-use std::{collections::HashMap, fs::DirEntry, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::DirEntry,
+    path::{Path, PathBuf},
+};
 
-use haulier_model::{Error, ErrorKind, Result, Retry, RootKind};
+use haulier_model::{EntryPath, Error, ErrorKind, Result, Retry, RootKind};
 
 use super::{is_extension, is_python, name_of, of_search};
 use crate::{
     IGNORE_FILE, Limits, PackedRoot, Selection,
-    folder::{Flavor, Found, Keep, OnFolder, Search},
+    folder::{Flavor, Found, Gathered, Keep, OnFolder, Search},
     limits::Budget,
     paths::BadEntry,
     refusal,
@@ -36,11 +40,66 @@ pub(crate) fn read_python_root(
         top.item(&item.map_err(|error| refusal::io(&root, error))?)?;
     }
     top.check_amount()?;
-    let parent = |found: &Found| found.file.parent().map(Path::to_owned);
-    let kept = top.search.found.iter().filter_map(parent).collect();
+    let kept = folders_of(&top.search.found);
     let mut budget = Budget::new(limits);
     let read = of_search(name_of(dir), RootKind::Python, top.search, BadEntry::Skip, Keep::Copy, &mut budget)?;
     Ok(read.of_folder(dir, kept))
+}
+
+/// Packages and modules by their dotted names, wherever they are, as one root.
+pub(crate) fn read_python_packages(
+    packages: &[(String, PathBuf)],
+    selection: &Selection,
+    limits: &Limits,
+    on_folder: OnFolder<'_>,
+) -> Result<PackedRoot> {
+    let name = packages.first().map_or("", |(name, _)| name.split('.').next().unwrap_or(name));
+    let mut places = Vec::with_capacity(packages.len());
+    for (name, place) in packages {
+        places.push((EntryPath::new(&name.replace('.', "/"))?.as_str().to_owned(), place.clone()));
+    }
+    // What is inside another package comes first: of two files with one path the first one counts.
+    places.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+    let (mut all, mut paths) = (Gathered::default(), HashSet::new());
+    for (path, place) in &places {
+        let mut gathered = gather_package(path, place, selection, limits, on_folder)?;
+        let is_ignore_file = |found: &Found| found.file.file_name().is_some_and(|name| name == IGNORE_FILE);
+        gathered.found.retain(|found| !is_ignore_file(found) && paths.insert(found.path.clone()));
+        all.add(gathered);
+    }
+    let kept = folders_of(&all.found);
+    let mut budget = Budget::new(limits);
+    let read = of_search(name.to_owned(), RootKind::Python, all, BadEntry::Skip, Keep::Copy, &mut budget)?;
+    Ok(read.of_packages(places, kept))
+}
+
+fn gather_package(
+    path: &str,
+    place: &Path,
+    selection: &Selection,
+    limits: &Limits,
+    on_folder: OnFolder<'_>,
+) -> Result<Gathered> {
+    // An install whose folder has gone.
+    let Ok(real) = place.canonicalize() else { return Ok(Gathered::default()) };
+    let dir = if real.is_dir() { place } else { place.parent().unwrap_or(place) };
+    let rules = selection.rules(dir);
+    let search = Search::new(dir, Flavor::Python, &rules, BadEntry::Skip, limits.entries)?;
+    let mut top = Top { dir, rules: &rules, search: search.telling(on_folder), limits, seen: 0 };
+    top.search.skipped.extend(rules.problem.clone());
+    if real.is_dir() {
+        top.search.everything(path)?;
+    } else {
+        on_folder(top.search.root());
+        top.search.found.push(Found { path: EntryPath::new(&format!("{path}.py"))?, file: real, included: false });
+    }
+    top.check_amount()?;
+    Ok(top.search.into())
+}
+
+/// The folders, without links, that files are in.
+fn folders_of(found: &[Found]) -> HashSet<PathBuf> {
+    found.iter().filter_map(|found| found.file.parent().map(Path::to_owned)).collect()
 }
 
 /// The top of an import root.

@@ -350,3 +350,40 @@ fn five_hundred_classes_take_milliseconds() {
     assert!(elapsed.as_millis() < 500, "{elapsed:?}");
     println!("500 classes in {elapsed:?}");
 }
+
+#[test]
+fn packages_under_other_names_than_their_folders() {
+    let files = [
+        ("src/lib/__init__.py", "from . import deep, side"),
+        ("src/lib/deep/__init__.py", ""),
+        ("src/lib/deep/table.csv", "1"),
+        ("src/lib/side/__init__.py", "never"),
+        ("src/lib/.haulierignore", "/acme/scratch.py\n"),
+        ("src/lib/scratch.py", ""),
+        ("src/lib/.env", "SECRET=1"),
+        ("src/other/__init__.py", "S = 1"),
+        ("src/one.py", "def one(): return 1"),
+        ("src/unrelated.py", ""),
+    ];
+    let folder = fixtures::folder(&files);
+    let place = |path: &str| folder.path().join("src").join(path);
+    let packages = [("acme", "lib"), ("acme.side", "other"), ("single", "one.py"), ("gone", "gone")];
+    let packages = packages.map(|(name, path)| (name.to_owned(), place(path)));
+    let root = PackedRoot::read_python_packages(&packages, &Selection::default(), &Limits::default(), &|_| {}).unwrap();
+    let paths: Vec<_> = root.root.entries.iter().map(|entry| entry.path.as_str()).collect();
+    let expected =
+        ["acme/__init__.py", "acme/deep/__init__.py", "acme/deep/table.csv", "acme/side/__init__.py", "single.py"];
+    assert_eq!(paths, expected);
+    let side = root.index_of("acme/side/__init__.py").unwrap();
+    assert_eq!(&*root.bytes(side).unwrap(), b"S = 1");
+    for (path, file) in
+        [("acme/side/__init__.py", "other/__init__.py"), ("acme/deep/x", "lib/deep/x"), ("single.py", "one.py")]
+    {
+        assert_eq!(root.place_of(path), place(file));
+    }
+    let left_out: Vec<_> = root.left_out().iter().map(ToString::to_string).collect();
+    assert!(left_out.contains(&"'acme/scratch.py': .haulierignore: /acme/scratch.py".to_owned()), "{left_out:?}");
+    assert!(left_out.contains(&"'acme/.env': never sent: .env".to_owned()), "{left_out:?}");
+    let climbing = [("..".to_owned(), place("lib"))];
+    assert!(PackedRoot::read_python_packages(&climbing, &Selection::default(), &Limits::default(), &|_| {}).is_err());
+}

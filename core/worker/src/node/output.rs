@@ -7,6 +7,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::{io::AsyncReadExt, net::unix::pipe, task::JoinHandle};
 use tracing::debug;
 
+/// What the log calls it: HAULIER_LOG=info,haulier::output=debug shows what tasks print.
+const TARGET: &str = "haulier::output";
+
 /// How much of the output is kept, in bytes.
 const KEPT: usize = 8 * 1024;
 
@@ -56,7 +59,7 @@ impl Output {
 
 /// Logs whole lines; the rest waits in `line`.
 fn log(name: &str, bytes: &[u8], line: &mut Vec<u8>) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
+    if !tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
         return;
     }
     for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -64,7 +67,7 @@ fn log(name: &str, bytes: &[u8], line: &mut Vec<u8>) {
         if piece.ends_with(b"\n") || line.len() > KEPT {
             let text = String::from_utf8_lossy(line);
             if !text.trim_end().is_empty() {
-                debug!(target: "haulier::output", "{name}: {}", text.trim_end());
+                debug!(target: TARGET, "{name}: {}", text.trim_end());
             }
             line.clear();
         }

@@ -1,7 +1,9 @@
 //! Closures over small Python trees.
 
 use super::*;
-use crate::{Limits, Selection, fixtures};
+use haulier_model::RootKind;
+
+use crate::{Limits, PackedRoots, Selection, fixtures};
 
 fn closure(folders: &[&[(&str, &str)]], start: &[&str]) -> Vec<String> {
     let folders: Vec<_> = folders.iter().map(|files| fixtures::folder(files)).collect();
@@ -55,4 +57,43 @@ fn the_first_regular_package_wins_and_namespaces_join() {
     assert_eq!(closure(&roots, &["name.one"]), ["0:name/one.py", "1:name/two.py", "1:regular/__init__.py"]);
     assert_eq!(closure(&roots, &["module"]), ["1:module.py"]);
     assert_eq!(closure(&roots, &["fast"]), ["2:fast.abi3.so"]);
+}
+
+#[test]
+fn modules_that_differ_by_case_alone() {
+    let files = [
+        ("user.py", "import acme.inner"),
+        ("acme/__init__.py", ""),
+        ("acme/Inner.py", ""),
+        ("acme/inner.py", ""),
+        ("apart.py", "import zone"),
+        ("zone/__init__.py", ""),
+        ("zone/README", ""),
+        ("zone/readme", ""),
+        ("tops.py", "import shop, Shop"),
+        ("Shop.py", ""),
+        ("shop.py", ""),
+    ];
+    let first = fixtures::folder(&[("early.py", "import late"), ("late.py", "")]);
+    let second = fixtures::folder(&files);
+    let paths = [first.path().to_owned(), second.path().to_owned()];
+    let snapshot = PackedRoots::read(RootKind::Python, &paths, &Selection::default(), &|_| {}).unwrap();
+    let check = |start: &str| {
+        let (found, foreign) = snapshot.closure_entries(RootKind::Python, &[start.to_owned()]);
+        snapshot.check_twins(&found, &foreign)
+    };
+    for fine in ["early", "apart", "Shop"] {
+        check(fine).unwrap();
+    }
+    for (start, path, kept) in
+        [("user", "acme/inner.py", "acme/Inner.py"), ("tops", "shop.py", "Shop.py"), ("shop", "shop.py", "Shop.py")]
+    {
+        let error = check(start).unwrap_err();
+        assert_eq!(error.kind(), haulier_model::ErrorKind::InvalidArgument);
+        assert!(error.message().starts_with(&format!("'{path}' differs from '{kept}' by case only")), "{error}");
+        let line = format!("echo '/{path}' >> '{}/.haulierignore'", second.path().display());
+        assert!(error.hint_text().contains(&line), "{error}");
+    }
+    let left_out = snapshot.roots[1].left_out();
+    assert!(left_out.iter().any(|out| out.path == "zone/readme" && out.rule.contains("'zone/README'")), "{left_out:?}");
 }

@@ -113,6 +113,26 @@ def test_includes_win_but_secrets_must_be_named(acme):
     ]
 
 
+def test_what_is_denied_stays_at_home(acme):
+    acme.write(
+        looking="""
+            import os
+            def look(*names): return [os.path.exists(f"{os.path.dirname(__file__)}/{name}") for name in names]
+        """
+    )
+    printed = acme.run("""
+        from looking import look
+        names = ("acme/core.py", "acme/table.csv", "results/big.bin")
+        with haulier.connect(os.environ["HAULIER_ADDRESS"], deny="table.csv", include="results") as own:
+            print(sorted(out.rule for out in own.preview(look).left_out if out.path.endswith("table.csv")))
+            def use(*names):
+                import acme.core
+                return look(*names)
+            print(own.executor().submit(use, *names).result())
+    """)
+    assert printed.splitlines() == ["['never sent: table.csv']", "[True, False, True]"]
+
+
 def test_a_home_folder_with_too_much_in_it(project):
     project.write(work="def f(): return 1")
     big = project.folder / "clones/one"

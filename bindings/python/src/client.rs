@@ -181,8 +181,8 @@ pub(crate) struct Cluster {
 #[pymethods]
 impl Cluster {
     #[staticmethod]
-    #[pyo3(signature = (address, *, token, ca_certificate, mode, language_version, capabilities, include, timeout,
-                        completions))]
+    #[pyo3(signature = (address, *, token, ca_certificate, mode, language_version, capabilities, include, deny,
+                        timeout, completions))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn connect(
         py: Python<'_>,
@@ -193,6 +193,7 @@ impl Cluster {
         language_version: String,
         capabilities: Vec<String>,
         include: Vec<String>,
+        deny: Vec<String>,
         timeout: f64,
         completions: &Completions,
     ) -> PyResult<Self> {
@@ -201,6 +202,7 @@ impl Cluster {
             .language(Language::Python, language_version)
             .capabilities(capabilities)
             .include(include)
+            .deny(deny)
             .connect_timeout(seconds(timeout)?);
         if let Some(token) = token {
             options = options.token(token);

@@ -159,7 +159,11 @@ impl RemoteCatalogue {
     async fn catch_up(&self) -> Result<()> {
         let (Some(client), mut changes) = self.link.present() else { return Ok(()) };
         tokio::select! {
-            answer = tokio::time::timeout(READ_TIMEOUT, self.reach_position(client)) => answer.unwrap_or(Ok(())),
+            answer = tokio::time::timeout(READ_TIMEOUT, self.reach_position(client)) => answer.unwrap_or_else(|_| {
+                let owner = self.link.owner();
+                tracing::info!(owner, "the owner of the catalogue is slow; a read is answered from the copy");
+                Ok(())
+            }),
             _ = changes.changed() => Ok(()),
         }
     }

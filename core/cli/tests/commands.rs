@@ -95,6 +95,9 @@ fn arguments_and_results_are_json() {
     let (code, complaint) = bad(address, &["run", "tasks", "acme_tasks.absent:x", "--output", "json"]);
     let complaint: Json = serde_json::from_str(&complaint).expect("an error as JSON");
     assert_eq!((code, &complaint["error"]["kind"]), (3, &"CodeNotFound".into()));
+    // What has no colon is a class.
+    let (code, complaint) = bad(address, &["run", "tasks", "acme_tasks.forms.add", "40", "2"]);
+    assert!(code == 3 && complaint.contains("module:function"), "{complaint}");
 }
 
 /// What `haulier nodes` says of the one node.

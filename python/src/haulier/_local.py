@@ -28,6 +28,7 @@ def local(
     peer_loading: bool = True,
     environment: Environment = "check",
     include: Iterable[str] = (),
+    deny: Iterable[str] = (),
     timeout: float = 20.0,
 ) -> Cluster:
     """Start a node on a free loopback port and connect to it.
@@ -41,7 +42,13 @@ def local(
     with contextlib.ExitStack() as starting:
         address = _start(_binary(), starting, time.monotonic() + timeout)
         cluster = connect(
-            address, mode=mode, peer_loading=peer_loading, environment=environment, include=include, timeout=timeout
+            address,
+            mode=mode,
+            peer_loading=peer_loading,
+            environment=environment,
+            include=include,
+            deny=deny,
+            timeout=timeout,
         )
         cluster._resources = starting.pop_all()
         return cluster

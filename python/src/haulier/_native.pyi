@@ -97,6 +97,7 @@ class Cluster:
         language_version: str,
         capabilities: Sequence[str],
         include: Sequence[str],
+        deny: Sequence[str],
         timeout: float,
         completions: Completions,
     ) -> Cluster: ...

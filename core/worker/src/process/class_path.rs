@@ -154,9 +154,12 @@ impl WorkerClassPath {
     /// The error for a class, module or resource that the class path does not have: what was searched, the nearest
     /// names, the command that would deploy it.
     pub fn not_found(&self, name: &str) -> Error {
-        let (what, container) = match self.runtime.language {
-            Language::Python => ("module", "package or wheel"),
-            Language::Java | Language::Rust => ("class", "jar"),
+        let (what, hint) = match self.runtime.language {
+            Language::Python => ("module", format!("haulier deploy NAME <package or wheel containing {name}>")),
+            Language::Java | Language::Rust if self.is_python() => {
+                ("class", "functions of Python code are called as module:function".to_owned())
+            }
+            Language::Java | Language::Rust => ("class", format!("haulier deploy NAME <jar containing {name}>")),
         };
         let searched = match self.searched().join(", ") {
             empty if empty.is_empty() => "an empty class path".to_owned(),
@@ -165,13 +168,19 @@ impl WorkerClassPath {
         let mut error =
             Error::new(ErrorKind::CodeNotFound, format!("load {name}"), format!("no {what} {name} in {searched}"))
                 .context("class path", self.digest.short())
-                .hint(format!("haulier deploy NAME <{container} containing {name}>"));
+                .hint(hint);
         let nearest = self.index.nearest(name, NEAREST).join(", ");
         if !nearest.is_empty() {
             error = error.context("nearest", nearest);
         }
         error = error.context("explained", self.index.explain(name).to_string());
         error
+    }
+
+    /// Whether there are modules of Python and no classes.
+    fn is_python(&self) -> bool {
+        let has = |extension: &str| self.paths().any(|path| path.ends_with(extension));
+        has(".py") && !has(".class")
     }
 
     /// Where the names come from that a message speaks of, as `haulier explain` says it; empty if there is none of this

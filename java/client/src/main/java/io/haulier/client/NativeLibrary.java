@@ -4,20 +4,26 @@ import io.haulier.api.ErrorKind;
 import io.haulier.api.HaulierException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.JarURLConnection;
+import java.net.URL;
+import java.net.URLConnection;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.jar.JarEntry;
 
 /**
  * Finds and loads the native library, once for each class loader that has this class.
  *
- * <p>The JVM refuses to load one file in two class loaders, so each loads a copy of its own; the file is unlinked as
- * soon as it is loaded. A library is never unloaded, so where the file is named, as in workers, all loaders of the process
- * load one copy under names of their own: memory and disk have it once, however many loaders come and go.
+ * <p>The JVM refuses to load one file in two class loaders, so each loads a file of its own, which is unlinked as soon as it
+ * is loaded. A library is never unloaded; so that memory and disk do not have one for each loader that comes and goes, all of
+ * a process load one copy under names of their own: from the first one where the file is named, as in workers, and from the
+ * second one on where it is in a jar. A program that loads it once leaves nothing behind, however it ends.
  */
 final class NativeLibrary {
     private static final String PROPERTY = "haulier.native";
@@ -67,24 +73,31 @@ final class NativeLibrary {
         }
     }
 
-    /** Loads a further name of the copy that all class loaders of this process have: for the system it is one library. */
     private static boolean loadShared(Path file, List<String> tried) throws IOException {
-        Path copy = sharedCopy(file);
+        try (InputStream bytes = Files.newInputStream(file)) {
+            return loadShared(file.toString(), bytes, file.toString(), tried);
+        }
+    }
+
+    /** Loads a further name of the copy that the class loaders of this process have: for the system it is one library. */
+    private static boolean loadShared(String identity, InputStream bytes, String what, List<String> tried)
+            throws IOException {
+        Path copy = sharedCopy(identity, bytes);
         Path link = copy.resolveSibling(copy.getFileName() + "-" + UUID.randomUUID());
         Files.createLink(link, copy);
-        return load(link, file.toString(), tried);
+        return load(link, what, tried);
     }
 
     /** The other loaders of this process find it by a property. Two that come at once may make two. */
-    private static Path sharedCopy(Path file) throws IOException {
-        String property = PROPERTY + ".copy-of:" + file;
+    private static Path sharedCopy(String identity, InputStream bytes) throws IOException {
+        String property = PROPERTY + ".copy-of:" + identity;
         String known = System.getProperty(property);
         if (known != null && Files.isRegularFile(Path.of(known))) {
             return Path.of(known);
         }
         Path copy = Files.createTempFile("haulier-", "-" + System.mapLibraryName("jni"));
         copy.toFile().deleteOnExit();
-        Files.copy(file, copy, StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(bytes, copy, StandardCopyOption.REPLACE_EXISTING);
         System.setProperty(property, copy.toString());
         return copy;
     }
@@ -99,16 +112,51 @@ final class NativeLibrary {
     }
 
     private static boolean loadResource(String name, List<String> tried) {
-        try (InputStream bytes = NativeLibrary.class.getClassLoader().getResourceAsStream(name)) {
-            if (bytes == null) {
-                tried.add("resource " + name + " (not in the jar)");
-                return false;
-            }
-            return loadCopy(bytes, "resource " + name, tried);
-        } catch (IOException problem) {
-            tried.add("resource " + name + " (" + problem + ")");
+        URL url = NativeLibrary.class.getClassLoader().getResource(name);
+        if (url == null) {
+            tried.add("resource " + name + " (not in the jar)");
             return false;
         }
+        String what = "resource " + name;
+        try {
+            Optional<String> identity = identity(url);
+            if (identity.isPresent() && isLoaded(identity.get())) {
+                try (InputStream bytes = open(url).getInputStream()) {
+                    return loadShared(identity.get(), bytes, what, tried);
+                } catch (IOException | UnsupportedOperationException noLinks) {
+                    // It loads a copy of its own, as the first one does.
+                }
+            }
+            try (InputStream bytes = open(url).getInputStream()) {
+                return loadCopy(bytes, what, tried);
+            }
+        } catch (IOException problem) {
+            tried.add(what + " (" + problem + ")");
+            return false;
+        }
+    }
+
+    /** A connection that keeps no jar open. */
+    private static URLConnection open(URL url) throws IOException {
+        URLConnection connection = url.openConnection();
+        connection.setUseCaches(false);
+        return connection;
+    }
+
+    /** What tells the libraries of two versions of the client apart; empty if it is in no jar. */
+    private static Optional<String> identity(URL url) throws IOException {
+        if (!(open(url) instanceof JarURLConnection jar)) {
+            return Optional.empty();
+        }
+        try (InputStream opened = jar.getInputStream()) {
+            JarEntry entry = jar.getJarEntry();
+            return Optional.of(Long.toHexString(entry.getCrc()) + "-" + entry.getSize());
+        }
+    }
+
+    /** Whether another class loader of this process has loaded it; notes that this one does. */
+    private static boolean isLoaded(String identity) {
+        return System.getProperties().putIfAbsent(PROPERTY + ".loaded:" + identity, "true") != null;
     }
 
     private static boolean loadCopy(InputStream bytes, String what, List<String> tried) throws IOException {

@@ -10,12 +10,15 @@ import java.lang.ref.ReferenceQueue;
 import java.lang.reflect.Method;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
 
 /** An application server loads the client again and again, each time in a class loader of its own. */
 @Timeout(90)
@@ -51,8 +54,11 @@ class RestartTest {
         }
     }
 
-    private static ClassLoader loader() throws Exception {
+    private static ClassLoader loader(Path... jars) throws Exception {
         List<URL> urls = new ArrayList<>();
+        for (Path jar : jars) {
+            urls.add(jar.toUri().toURL());
+        }
         for (String element : System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"))
                 .split(File.pathSeparator)) {
             urls.add(new File(element).toURI().toURL());
@@ -82,6 +88,24 @@ class RestartTest {
             assertNotNull(first);
             assertNotNull(second);
         }
+    }
+
+    @Test
+    void allHaveOneCopyOfTheLibraryInTheirJar(@TempDir Path folder) throws Exception {
+        String named = System.getProperty("haulier.native");
+        Path jar = Jars.in(folder)
+                .entry(NativeLibrary.resource(), Files.readAllBytes(Path.of(named)))
+                .write("with-library.jar");
+        long before = Hops.libraries();
+        System.clearProperty("haulier.native");
+        try {
+            for (int restart = 0; restart < RESTARTS / 2; restart++) {
+                start(loader(jar), false).close();
+            }
+        } finally {
+            System.setProperty("haulier.native", named);
+        }
+        assertEquals(2, Hops.libraries() - before, "that of the first one, and that of all others");
     }
 
     @Test

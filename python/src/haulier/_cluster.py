@@ -49,9 +49,9 @@ def connect(
     ``include``: files that travel although a rule leaves them out, as paths from the import root with the wildcards of
     ``.gitignore``: ``["config.json", "assets/**"]``. ``Cluster.preview`` shows what is left out. What is never sent
     (keys, ``.env``) travels only if it is named by its very path.
-    ``deny``: files that never travel, besides those that never do. Without ``/`` a pattern is compared with each part of
-    a path, else with the path from the import root: ``["*.sqlite", "private/**"]``. A ``.haulierignore`` says it for
-    everybody who uses the project.
+    ``deny``: files that never travel, besides those that never do. Without ``/`` a pattern is compared with each part
+    of a path, else with the path from the import root: ``["*.sqlite", "private/**"]``. A ``.haulierignore`` says it
+    for everybody who uses the project.
     ``timeout``: the longest time for the first connection, in seconds.
 
     Raises ``haulier.Unavailable`` if no node answers there, ``haulier.PermissionDenied`` if the token is wrong,

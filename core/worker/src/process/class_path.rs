@@ -156,10 +156,14 @@ impl WorkerClassPath {
     pub fn not_found(&self, name: &str) -> Error {
         let (what, hint) = match self.runtime.language {
             Language::Python => ("module", format!("haulier deploy NAME <package or wheel containing {name}>")),
-            Language::Java | Language::Rust if self.is_python() => {
-                ("class", "functions of Python code are called as module:function".to_owned())
-            }
             Language::Java | Language::Rust => ("class", format!("haulier deploy NAME <jar containing {name}>")),
+        };
+        // What has no classes may have functions.
+        let hint = match self.runtime.language {
+            Language::Java if self.index.roots().is_empty() => {
+                format!("a function of Python code is called as module:function; for a class: {hint}")
+            }
+            _ => hint,
         };
         let searched = match self.searched().join(", ") {
             empty if empty.is_empty() => "an empty class path".to_owned(),
@@ -175,12 +179,6 @@ impl WorkerClassPath {
         }
         error = error.context("explained", self.index.explain(name).to_string());
         error
-    }
-
-    /// Whether there are modules of Python and no classes.
-    fn is_python(&self) -> bool {
-        let has = |extension: &str| self.paths().any(|path| path.ends_with(extension));
-        has(".py") && !has(".class")
     }
 
     /// Where the names come from that a message speaks of, as `haulier explain` says it; empty if there is none of this

@@ -25,8 +25,8 @@ import java.util.stream.Stream;
 /**
  * The jars and folders that a class loader reads, in the order in which it reads them: what can travel.
  *
- * <p>The modules of the JVM that are in files, its class path, the URLs of each {@link URLClassLoader} up to the platform's loader, and what the
- * manifests of jars add ({@code Class-Path}). The API stays at home: workers have it.
+ * <p>The modules of the JVM that are in files, its class path, the URLs of each {@link URLClassLoader} up to the
+ * platform's loader, and what the manifests of jars add ({@code Class-Path}). The API stays at home: workers have it.
  */
 final class ClassRoots {
     private static final String OWN_PACKAGE = "io/haulier/";

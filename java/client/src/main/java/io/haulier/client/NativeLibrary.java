@@ -97,7 +97,7 @@ final class NativeLibrary {
         }
         Path copy = Files.createTempFile("haulier-", "-" + System.mapLibraryName("jni"));
         copy.toFile().deleteOnExit();
-        Files.copy(bytes, copy, StandardCopyOption.REPLACE_EXISTING);
+        copyInto(copy, bytes);
         System.setProperty(property, copy.toString());
         return copy;
     }
@@ -161,13 +161,18 @@ final class NativeLibrary {
 
     private static boolean loadCopy(InputStream bytes, String what, List<String> tried) throws IOException {
         Path copy = Files.createTempFile("haulier-", "-" + System.mapLibraryName("jni"));
+        copyInto(copy, bytes);
+        return load(copy, what, tried);
+    }
+
+    /** Where the disk is full nothing stays. */
+    private static void copyInto(Path copy, InputStream bytes) throws IOException {
         try {
             Files.copy(bytes, copy, StandardCopyOption.REPLACE_EXISTING);
         } catch (IOException problem) {
             Files.deleteIfExists(copy);
             throw problem;
         }
-        return load(copy, what, tried);
     }
 
     /** Loads a file and removes its name. */

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.haulier.api.RemoteCallable;
 import io.haulier.api.RemoteRunnable;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
@@ -27,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 class DroppedLoadersTest {
     private static final int APPLICATIONS = 20;
     private static final long SECONDS = 60;
-    private static final Path SIGNALS = folder();
+    private static final Path SIGNALS = TestNode.signals();
 
     private static final String APPLICATION =
             """
@@ -64,16 +63,6 @@ class DroppedLoadersTest {
 
     @TempDir
     Path folder;
-
-    private static Path folder() {
-        try {
-            Path folder = Files.createTempDirectory("haulier-signals-");
-            folder.toFile().deleteOnExit();
-            return folder;
-        } catch (IOException problem) {
-            throw new UncheckedIOException(problem);
-        }
-    }
 
     private static URLClassLoader loader(Path jar) throws IOException {
         return new URLClassLoader(new URL[] {jar.toUri().toURL()}, DroppedLoadersTest.class.getClassLoader());

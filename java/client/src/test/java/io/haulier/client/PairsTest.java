@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.haulier.api.RemoteCallable;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
@@ -26,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(120)
 class PairsTest {
     private static final long SECONDS = 60;
-    private static final Path SIGNALS = folder();
+    private static final Path SIGNALS = TestNode.signals();
     private static final Path BEGUN = SIGNALS.resolve("begun");
     private static final Path GO = SIGNALS.resolve("go");
 
@@ -68,16 +67,6 @@ class PairsTest {
 
     @TempDir
     Path folder;
-
-    private static Path folder() {
-        try {
-            Path folder = Files.createTempDirectory("haulier-signals-");
-            folder.toFile().deleteOnExit();
-            return folder;
-        } catch (IOException problem) {
-            throw new UncheckedIOException(problem);
-        }
-    }
 
     @BeforeAll
     static void connect() {

@@ -40,6 +40,17 @@ final class TestNode implements BeforeAllCallback, AfterAllCallback {
         return this;
     }
 
+    /** A folder in which tests and tasks tell each other how far they are; tasks write there with {@code --writable}. */
+    static Path signals() {
+        try {
+            Path folder = Files.createTempDirectory("haulier-signals-");
+            folder.toFile().deleteOnExit();
+            return folder;
+        } catch (IOException problem) {
+            throw new UncheckedIOException(problem);
+        }
+    }
+
     /** host:port. */
     String address() {
         return address;
